@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR Apache-2.0) */
+#ifndef CTNAT_ABI_H
+#define CTNAT_ABI_H
+
+/*
+ * THE contract between the programs in the kernel and everything in user space: the layout of every
+ * pinned map. tests/lint/abi.golden holds sizes and offsets; a change there needs a new number here.
+ *
+ * Two numbers, two directories below /sys/fs/bpf/ctnat:
+ *   ABI_RECORDS   records/r<N>  `pods`, `attachments`: only ever grow, so that any plugin, older or
+ *                               newer, can DEL any attachment.
+ *   ABI_DATAPATH  v<N>          everything else: replaced as a whole by a version with another layout.
+ *
+ * Addresses are 16 bytes in network order, IPv4 as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2), so that both
+ * families share every key and every function. Prefix lengths count in those 128 bits: an IPv4 /24 is 120.
+ * Strings are NUL-terminated and NUL-padded: they are compared and hashed as whole arrays.
+ * Times are CLOCK_REALTIME nanoseconds where people read them, bpf_ktime_get_ns() where programs do.
+ */
+#include <linux/types.h>
+
+#define ABI_RECORDS	1
+#define ABI_DATAPATH	1
+
+#define CONTAINER_ID_MAX	128	/* with the NUL; runtimes use 64 hex digits */
+#define IFNAME_MAX		16	/* IFNAMSIZ */
+#define NETWORK_NAME_MAX	128
+#define POD_ADDRS_MAX		8	/* addresses of one attachment */
+#define MAC_LEN			6
+
+struct addr {
+	__u8 byte[16];
+};
+
+/* ---- records: what a pod is -------------------------------------------------------------------- */
+
+/* The identity of an attachment, and so of whoever owns an address: never the address itself. */
+struct attachment_key {
+	char container_id[CONTAINER_ID_MAX];
+	char ifname[IFNAME_MAX];
+};
+
+enum record_state {
+	STATE_PENDING = 1,	/* an ADD works on it, or died working on it (then its lock is free) */
+	STATE_READY,		/* ADD returned success */
+	STATE_DYING,		/* a DEL works on it, or died working on it: from_pod drops */
+};
+
+/* pods: address -> pod. Creating the key with BPF_NOEXIST *is* the allocation of the address.
+ * The first 16 bytes are all that a program reads for a packet. */
+struct pod {
+	__u32 ifindex;		/* host side of the veth; 0 while pending */
+	__u32 state;		/* enum record_state */
+	__u32 flags;		/* POD_* */
+	__u32 generation;	/* grows when what is cached about this pod is void */
+	struct addr egress;	/* source for masquerading; all zero: the uplink's */
+	__u8 host_mac[MAC_LEN];
+	__u8 pod_mac[MAC_LEN];
+	__u32 reserved;
+	__u64 created;		/* CLOCK_REALTIME, ns */
+	struct attachment_key owner;
+};
+
+#define POD_SHAPED	(1u << 0)	/* bandwidth was asked for, or a foreign filter or qdisc is there */
+#define POD_DELEGATED	(1u << 1)	/* the address came from another IPAM plugin */
+
+/* attachments: (container ID, ifname) -> attachment. */
+struct attachment {
+	__u32 state;		/* enum record_state */
+	__u32 ifindex;		/* host side; 0 until the link exists */
+	__u32 n_addrs;
+	__u32 flags;		/* POD_* */
+	__u64 created;		/* CLOCK_REALTIME, ns */
+	__u64 netns;		/* inode number of the pod's network namespace, to recognise it again */
+	struct addr addrs[POD_ADDRS_MAX];	/* complete once ready; while pending `pods` has the truth */
+	char host_ifname[IFNAME_MAX];
+	char network[NETWORK_NAME_MAX];
+	char ipam[32];		/* type of the delegated IPAM plugin; empty: ctnat's own */
+};
+
+/* ---- datapath ---------------------------------------------------------------------------------- */
+
+/* What happens to a packet bound for a destination: value of masq_cidrs, longest prefix wins. */
+enum masq_class {
+	CLASS_BPF = 1,		/* translated; BPF inserts the conntrack entry */
+	CLASS_KERNEL,		/* translated by the base table, after kube-proxy had its chance */
+	CLASS_SERVICE,		/* as CLASS_KERNEL; still bound for it after DNAT: dropped, service_unrouted */
+	CLASS_LEAVE,		/* never translated */
+};
+
+struct cidr_key {
+	__u32 prefixlen;	/* of 128 */
+	struct addr addr;
+};
+
+struct cidr_class {
+	__u32 class;		/* enum masq_class */
+	__u16 prefixlen;	/* of the entry that matched, of 128 */
+	__u16 pod_range;	/* 1: addresses of this node's pods come from it */
+};
+
+/* uplinks: ifindex -> by which address pods leave there. */
+struct uplink {
+	struct addr v4;		/* all zero: none of that family */
+	struct addr v6;
+	__u32 mtu;
+	__u32 flags;		/* UPLINK_* */
+	char name[IFNAME_MAX];
+};
+
+#define UPLINK_ETHERNET	(1u << 0)
+
+enum datapath_level {
+	LEVEL_NONE,		/* in a configuration: the best that loads ("auto") */
+	LEVEL_FULL,		/* BPF allocates, sets NAT, inserts */
+	LEVEL_ASSISTED,		/* bpf_ct_set_nat_info does not load: the base table translates */
+	LEVEL_NFTABLES,		/* no BPF program: the base table alone */
+};
+
+enum settings_owner {
+	OWNER_CONFLIST = 1,	/* the first ADD, from its network configuration */
+	OWNER_AGENT,		/* ctnatd */
+};
+
+/* config: one entry, key 0. Programs read the first 32 bytes. */
+struct config {
+	__u32 generation;	/* grows with every change of settings, routes or addresses */
+	__u16 port_min;		/* source ports to masquerade with, host order, both inclusive */
+	__u16 port_max;
+	__u32 insert_limit;	/* unanswered inserts a second and pod; 0: no limit */
+	__u32 insert_timeout_ms;	/* of an entry until the kernel's own takes over; at most 5000 */
+	__u8 spoof_check;
+	__u8 reserved[15];
+	__u32 level;		/* enum datapath_level in force */
+	__u32 wanted_level;	/* as configured; LEVEL_NONE: auto */
+	__u32 owner;		/* enum settings_owner */
+	__u32 mtu;		/* of pods' interfaces */
+	__u32 nft_generation;	/* ruleset generation at which the base table was last seen whole */
+	__u32 selftest;		/* 1 passed, 2 failed, 0 not run since the boot */
+	__u64 settings_hash;	/* of the node settings these maps were filled from */
+	__u64 netns_cookie;	/* SO_NETNS_COOKIE of the node: pins of another node are refused */
+	__u64 created;
+	char reason[256];	/* why the level is not full, in words; empty if it is */
+};
+
+/* budgets: host ifindex -> inserts not known to be answered, in the current second. */
+struct budget {
+	__u64 second;		/* bpf_ktime_get_ns() / 1e9 */
+	__u32 inserts;
+	__u32 reserved;
+};
+
+/* Every way out of a program. `what` is for people: README, ctnatctl and metrics print it. */
+#define REASONS(X) \
+	X(PASS_NOT_OURS,      "not_ours",         "passed: not addressed to the node, VLAN-tagged, or not IP") \
+	X(PASS_MALFORMED,     "malformed",        "passed: lengths that do not add up; the stack decides") \
+	X(PASS_NEIGHBOUR,     "neighbour",        "passed: ARP, neighbour discovery or MLD of the pod itself") \
+	X(PASS_STACK,         "stack",            "passed: fragment, IP option, not TCP or UDP, TTL 1, or larger than the MTU") \
+	X(PASS_ESTABLISHED,   "established",      "passed: conntrack knows the flow, the kernel translates") \
+	X(PASS_REVIVED,       "revived",          "a SYN met an entry in TIME_WAIT or CLOSE, which was ended") \
+	X(PASS_NOT_SYN,       "not_syn",          "passed: TCP of no known flow that is not a plain SYN") \
+	X(PASS_LEAVE,         "leave",            "passed: destination that is not masqueraded") \
+	X(PASS_KERNEL,        "kernel",           "passed: destination that the base table masquerades") \
+	X(PASS_SERVICE,       "service",          "passed: service address, left to kube-proxy") \
+	X(PASS_LOCAL,         "local",            "passed: destination is the node itself, or has no route") \
+	X(PASS_NO_UPLINK,     "no_uplink",        "passed: does not leave by an uplink") \
+	X(PASS_NO_EGRESS,     "no_egress",        "passed: no address of the node to masquerade with") \
+	X(PASS_ASSISTED,      "assisted",         "passed: this kernel's BPF cannot set NAT, the base table does") \
+	X(PASS_LIMITED,       "limited",          "passed: the pod's limit of unanswered flows a second; the kernel translates") \
+	X(PASS_ALLOC_FAILED,  "alloc_failed",     "passed: conntrack gave no entry (table full)") \
+	X(PASS_INSERTED,      "inserted",         "a conntrack entry with SNAT was inserted") \
+	X(PASS_RETRIED,       "insert_retried",   "inserted with another source port, the first was taken") \
+	X(PASS_RACED,         "insert_raced",     "another CPU inserted the same flow first; its entry is used") \
+	X(PASS_EXHAUSTED,     "snat_exhausted",   "no free source port was found; the base table has the last word") \
+	X(DROP_SPOOFED,       "spoofed",          "dropped: source is not an address of the pod") \
+	X(DROP_SPOOFED_ARP,   "spoofed_arp",      "dropped: ARP that speaks for somebody else") \
+	X(DROP_SPOOFED_ND,    "spoofed_nd",       "dropped: neighbour discovery that speaks for somebody else") \
+	X(DROP_ROGUE_RA,      "rogue_ra",         "dropped: router advertisement or redirect from a pod") \
+	X(DROP_ROGUE_DHCP,    "rogue_dhcp",       "dropped: DHCP-server message from a pod") \
+	X(DROP_DYING,         "dying",            "dropped: the pod is being deleted") \
+	X(GUARD_NOT_POD,      "guard_not_pod",    "guard: passed, the source is not a pod (the node's own traffic, and translated packets)") \
+	X(GUARD_PASS,         "guard_pass",       "guard: passed, a pod's packet to a destination that is left as it is") \
+	X(DROP_LEAK,          "leak",             "guard: dropped, would have left with a pod's address")
+
+enum reason {
+#define REASON_ENUM(id, name, what) REASON_##id,
+	REASONS(REASON_ENUM)
+#undef REASON_ENUM
+	REASON_MAX,
+};
+
+/* stats: enum reason -> one of these per CPU. */
+struct stat {
+	__u64 packets;
+	__u64 bytes;
+};
+
+/* ---- what the plugin says of itself: it is no daemon, and runtimes lose its stderr --------------- */
+
+#define VERB_MAX	8	/* enum verb of the plugin: ADD DEL CHECK GC STATUS VERSION, two spare */
+#define CURSORS		1024	/* power of two */
+#define JOURNAL_SIZE	256	/* power of two */
+
+/* verbs: one entry, mmapable; changed with C11 atomics only. */
+struct verbs {
+	__u64 ok[VERB_MAX];
+	__u64 failed[VERB_MAX];
+	__u64 journal_head;	/* operations ever journalled; entry i is in slot i % JOURNAL_SIZE */
+	__u64 cursors[CURSORS];	/* last address handed out, as an offset in its range, by hash of the range */
+};
+
+/* journal: slot -> operation. */
+struct journal_entry {
+	__u64 sequence;
+	__u64 time;		/* CLOCK_REALTIME, ns, at the end */
+	__u32 verb;
+	__u32 code;		/* CNI error code; 0: success */
+	__u32 duration_us;
+	__u32 reserved;
+	struct attachment_key key;
+	char network[NETWORK_NAME_MAX];
+	char pod[128];		/* namespace/name, if the runtime said so */
+	char message[256];
+};
+
+/* sysctls: what was changed node-wide and what it was before, for uninstall. Key: path below /proc/sys. */
+struct sysctl_key {
+	char path[96];
+};
+
+struct sysctl_value {
+	char before[16];
+	char after[16];
+};
+
+/* Map sizes. Hash maps are not preallocated: they cost what they hold. */
+#define PODS_MAX	65536
+#define ATTACHMENTS_MAX	65536
+#define CIDRS_MAX	16384
+#define UPLINKS_MAX	64
+#define SYSCTLS_MAX	256
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CTNAT_KERN_CTNL_H
+#define CTNAT_KERN_CTNL_H
+
+/* The connection tracking table over ctnetlink (a NETLINK_NETFILTER socket). */
+#include "base/addr.h"
+#include "kern/nl.h"
+
+/*
+ * Deletes every entry of the pod's address: those whose original source it is (what it opened), and those
+ * whose reply source it is (what was opened to it, whatever DNAT stood before). The kernel filters (CTA_FILTER, 5.8)
+ * and, from 6.8 on, deletes in one message; before that each entry of the filtered dump is deleted by its id.
+ * Returns 0; *deleted, if not NULL, counts where the kernel lets us (else it is 0).
+ */
+int ctnl_flush_addr(struct nl *nl, const struct addr *addr, unsigned int *deleted, struct err *err);
+
+/* Entries in this namespace and the limit. */
+int ctnl_count(struct nl *nl, unsigned int *entries, unsigned int *max, struct err *err);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CTNAT_KERN_RTNL_ROUTE_H
+#define CTNAT_KERN_RTNL_ROUTE_H
+
+/* Routes. */
+#include <stdbool.h>
+
+#include "base/addr.h"
+#include "kern/nl.h"
+
+/* Our protocol number (/etc/iproute2/rt_protos has no entry at 201): marks our routes. */
+#define RTPROT_CTNAT 201
+
+struct route {
+	struct cidr dst;		/* len 96 + mapped zero: IPv4 default; len 0: IPv6 default */
+	struct addr gateway;		/* all zero: none */
+	struct addr prefsrc;		/* all zero: none */
+	int oif;
+	unsigned int table;		/* 0: main */
+	unsigned int metric;		/* 0: the kernel's default */
+	unsigned int mtu;		/* 0: none */
+	unsigned char protocol;		/* RTPROT_* */
+	unsigned char scope;		/* RT_SCOPE_* */
+	unsigned char type;		/* RTN_*; 0: unicast */
+	bool onlink;
+};
+
+/* Creates, -EEXIST if there is one with the same destination and metric. */
+int rtnl_route_add(struct nl *nl, const struct route *route, struct err *err);
+int rtnl_route_replace(struct nl *nl, const struct route *route, struct err *err);
+int rtnl_route_del(struct nl *nl, const struct route *route, struct err *err);	/* -ESRCH: none */
+
+/* What the FIB answers for a packet to `dst` (RTM_GETROUTE): type, oif, gateway, prefsrc. -ENETUNREACH etc. as
+ * the kernel says. */
+int rtnl_route_get(struct nl *nl, const struct addr *dst, struct route *out, struct err *err);
+
+/* The route installed for exactly this prefix on this link (RTM_GETROUTE dump filtered by oif in the kernel). */
+struct route_filter {
+	int oif;			/* 0: any */
+	unsigned char protocol;		/* 0: any */
+	int family;			/* AF_UNSPEC: both */
+	unsigned int table;		/* 0: main */
+	bool default_only;		/* only 0.0.0.0/0 and ::/0 */
+};
+
+/* In an array that the caller frees. Multipath routes give one entry per next hop. */
+int rtnl_route_list(struct nl *nl, const struct route_filter *filter, struct route **out, size_t *n, struct err *err);
+
+#endif
