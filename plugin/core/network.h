@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "base/addr.h"
+#include "base/err.h"
 
 enum verb {
 	VERB_ADD,
@@ -95,13 +96,20 @@ struct network {
 	struct dns dns;			/* runtimeConfig.dns, else the delegate's, else empty */
 };
 
+struct request;
+struct delegate_result;
+/* Contract in delegate.h. */
+typedef int (*delegate_fn)(enum verb verb, const struct request *req, const struct network *net,
+			   struct delegate_result *out, struct err *err);
+
 struct request {
 	enum verb verb;
 	struct attachment_key key;
 	char netns[256];		/* CNI_NETNS; "" if none */
 	char cni_path[1024];		/* CNI_PATH */
 	char pod_name[128];		/* "namespace/name" from K8S_* in CNI_ARGS; "" if none */
-	const char *config;		/* the configuration as it came, for delegates */
+	const char *config;		/* the configuration as it came, for the delegate */
+	delegate_fn delegate;		/* runs net->ipam_type; see delegate.h */
 };
 
 /* What ADD tells, and CHECK is asked to confirm. */
