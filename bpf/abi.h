@@ -7,7 +7,7 @@
  * pinned map. tests/lint/abi.golden holds sizes and offsets; a change there needs a new number here.
  *
  * Two numbers, two directories below /sys/fs/bpf/ctnat:
- *   ABI_RECORDS   records/r<N>  `pods`, `attachments`: only ever grow, so that any plugin, older or
+ *   ABI_RECORDS   r<N>  `pods`, `attachments`: only ever grow, so that any plugin, older or
  *                               newer, can DEL any attachment.
  *   ABI_DATAPATH  v<N>          everything else: replaced as a whole by a version with another layout.
  *
@@ -23,7 +23,7 @@
 
 #define CONTAINER_ID_MAX	128	/* with the NUL; runtimes use 64 hex digits */
 #define IFNAME_MAX		16	/* IFNAMSIZ */
-#define NETWORK_NAME_MAX	128
+#define NETWORK_NAME_MAX	96	/* ctnat/network/container/ifname fits IFALIASZ (256) */
 #define POD_ADDRS_MAX		8	/* addresses of one attachment */
 #define MAC_LEN			6
 
@@ -139,6 +139,7 @@ struct config {
 	__u64 settings_hash;	/* of the node settings these maps were filled from */
 	__u64 netns_cookie;	/* SO_NETNS_COOKIE of the node: pins of another node are refused */
 	__u64 created;
+	char network[NETWORK_NAME_MAX];	/* whose conflist the settings are, with OWNER_CONFLIST */
 	char reason[256];	/* why the level is not full, in words; empty if it is */
 };
 
