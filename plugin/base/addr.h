@@ -29,7 +29,8 @@ const void *addr_bytes(const struct addr *a, size_t *len);
 /* From 4 or 16 bytes in network order. */
 struct addr addr_from_bytes(int family, const void *bytes);
 
-/* "10.244.1.5" or "fd00::5". Returns 0 or -EINVAL. No ports, zones, spaces, leading zeros in IPv4. */
+/* "10.244.1.5" or "fd00::5". Returns 0 or -EINVAL. No ports, zones, spaces, leading zeros in IPv4.
+ * "::ffff:10.244.1.5" is another way to write the first. */
 int addr_parse(const char *text, struct addr *out);
 /* Writes at most ADDR_STRLEN bytes, returns buf. */
 const char *addr_format(const struct addr *a, char buf[ADDR_STRLEN]);
@@ -41,12 +42,13 @@ const char *cidr_format(const struct cidr *c, char buf[ADDR_STRLEN]);
 unsigned int cidr_family_len(const struct cidr *c);
 struct cidr cidr_mask(const struct cidr *c);			/* host bits cleared */
 struct cidr cidr_host(const struct addr *a);			/* /32 or /128 */
-bool cidr_contains(const struct cidr *c, const struct addr *a);	/* false across families unless c covers both */
+/* False across families, unless c covers both as ::/0 does. */
+bool cidr_contains(const struct cidr *c, const struct addr *a);
 bool cidr_overlaps(const struct cidr *a, const struct cidr *b);
 struct addr cidr_first(const struct cidr *c);			/* all host bits 0 */
 struct addr cidr_last(const struct cidr *c);			/* all host bits 1 */
 
-/* a + n, wrapping within 128 bits; last - first, saturating at UINT64_MAX. */
+/* a + n, wrapping within 128 bits; last - first (not the other way round), saturating at UINT64_MAX. */
 struct addr addr_add(const struct addr *a, unsigned long long n);
 unsigned long long addr_distance(const struct addr *first, const struct addr *last);
 
