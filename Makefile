@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+#   make              build/ctnat and build/ctnatctl
+#   make check        lints and unit tests: no root, seconds
+#   sudo make test    all tests       sudo make demo    the show, in namespaces of its own
+#   make fuzz         60 s each       sudo make bench-cni   ADD and DEL beside the reference plugins
+#   make install      below DESTDIR   sudo make deps    installs what tests/deps lists
+#
+# V=1 prints the commands. SANITIZE=1 builds and tests with ASan and UBSan, in build/san.
+
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all check test demo bench-cni fuzz install clean deps
+export PATH := $(PATH):/usr/sbin:/sbin
+
+B       := build
+O       := $B$(if $(SANITIZE),/san)
+CC      := gcc
+CLANG   := clang
+CFLAGS  := -O2 -g
+PREFIX  := /usr/local
+CNI_BIN := /opt/cni/bin
+
+sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+flags     = -std=gnu11 $(CFLAGS) -Wall -Wextra -Werror -MMD -MP -Ibpf -Iplugin -I$B/bpf $(if $(SANITIZE),$(sanitize))
+bpfflags  = -g -O2 -target bpf -mcpu=v3 -Wall -Wextra -Werror -MMD -MP -Ibpf -I/usr/include/$(shell $(CC) -print-multiarch)
+libs      = $(shell pkg-config --libs libbpf libmnl libnftnl libcjson)
+
+# Goals that promise to install what they lack do so before the first compiler runs; a plain `make` changes no system.
+deps := $(if $(filter deps demo test bench-cni fuzz,$(MAKECMDGOALS)),$B/.deps)
+
+Q   := $(if $(V),,@)
+say  = $(if $(V),,@printf '  %-7s %s\n' $1 $@)
+src  = $(foreach d,$1,$(filter-out %.bpf.c,$(wildcard $d/*.c)))
+obj  = $(patsubst %.c,$O/obj/%.o,$1)
+
+plugin := $(call src,plugin/base plugin/kern plugin/core)
+cni    := $(call src,plugin/cni)
+ctl    := $(call src,plugin/ctl)
+lib    := $(plugin) $(filter-out %/main.c,$(cni) $(ctl))
+skel   := $(patsubst %.bpf.c,$B/%.skel.h,$(wildcard bpf/*.bpf.c tests/*/*.bpf.c))
+unit   := $(patsubst %.c,$O/%,$(call src,tests/unit tests/lint))
+priv   := $(patsubst %.c,$O/%,$(call src,tests/kern tests/bpf))
+bench  := $(patsubst tests/%.c,$O/%,$(call src,tests/bench))
+fuzz   := $(patsubst tests/%.c,$B/%,$(call src,tests/fuzz))
+
+all: $O/ctnat $O/ctnatctl compile_commands.json
+
+# ---- the programs in the kernel ---------------------------------------------------------------------
+
+$B/%.bpf.o: %.bpf.c Makefile | $(deps)
+	$(call say,BPF)
+	$(Q)mkdir -p $(@D) && $(CLANG) $(bpfflags) -c -o $@ $< && llvm-strip -g $@
+
+$B/%.skel.h: $B/%.bpf.o
+	$(call say,SKEL)
+	$(Q)bpftool gen skeleton $< name $(notdir $*)_bpf > $@
+
+# ---- the programs of the node: three ways to compile the same sources -------------------------------
+
+# $(call compile,<directory of the objects>,<compiler and flags>)
+define compile
+$1/%.o: %.c Makefile | $(skel) $(deps)
+	$$(call say,CC)
+	$$(Q)mkdir -p $$(@D) && $2 -c -o $$@ $$<
+endef
+$(eval $(call compile,$O/obj,$$(CC) $$(flags)))
+$(eval $(call compile,$O/hooks/obj,$$(CC) $$(flags) -DTEST_HOOKS))
+$(eval $(call compile,$B/fuzz/obj,$$(CLANG) $$(flags) $$(sanitize) -fsanitize=fuzzer-no-link))
+$O/obj/tests/%.o $B/fuzz/obj/tests/%.o: flags += -Itests -I$B
+
+link = $(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(if $(SANITIZE),$(sanitize)) -o $@ $(filter %.o %.a,$^) $(libs)
+
+$O/ctnat: $(call obj,$(plugin) $(cni))
+$O/ctnatctl: $(call obj,$(plugin) $(ctl))
+$O/hooks/ctnat: $(patsubst %.c,$O/hooks/obj/%.o,$(plugin) $(cni))
+$O/ctnat $O/ctnatctl $O/hooks/ctnat:
+	$(call say,LINK)
+	$(link)
+
+# ---- tests ------------------------------------------------------------------------------------------
+
+# A test links what it uses; one that includes a .c replaces that file.
+%.a:
+	$(call say,AR)
+	$(Q)rm -f $@ && ar rcs $@ $^
+$O/plugin.a: $(call obj,$(lib) $(call src,tests/lib))
+$B/fuzz/plugin.a: $(patsubst %.c,$B/fuzz/obj/%.o,$(lib))
+
+$O/tests/%: $O/obj/tests/%.o $O/plugin.a
+	$(call say,LINK)
+	$(link) -lcmocka
+$O/bench/%: $O/obj/tests/bench/%.o $O/plugin.a
+	$(call say,LINK)
+	$(link)
+$B/fuzz/%: $B/fuzz/obj/tests/fuzz/%.o $B/fuzz/plugin.a
+	$(call say,LINK)
+	$(Q)$(CLANG) $(sanitize) -fsanitize=fuzzer -o $@ $^ $(libs)
+
+check: $(unit)
+	$(Q)BUILD=$O tests/run tests/lint/*.bats $(unit)
+test: all $O/hooks/ctnat $(unit) $(priv) $(bench)
+	$(Q)BUILD=$O tests/run tests/lint/*.bats $(unit) $(priv) tests/e2e/*.bats
+demo: all
+	$(Q)BUILD=$O tests/demo
+bench-cni: all $(bench)
+	$(Q)BUILD=$O $O/bench/cni
+fuzz: $(addprefix run-,$(fuzz))
+run-$B/fuzz/%: $B/fuzz/%
+	$(Q)mkdir -p $B/fuzz/corpus/$* $(wildcard tests/fuzz/corpus/$*)
+	$(Q)$< -max_total_time=60 -timeout=10 -artifact_prefix=$B/fuzz/$*- $B/fuzz/corpus/$* $(wildcard tests/fuzz/corpus/$*)
+
+# ---- the rest ---------------------------------------------------------------------------------------
+
+install: all
+	install -D -m 755 $O/ctnat $(DESTDIR)$(CNI_BIN)/ctnat
+	install -D -m 755 $O/ctnatctl $(DESTDIR)$(PREFIX)/sbin/ctnatctl
+
+deps: $B/.deps
+$B/.deps: tests/deps
+	$(Q)tests/deps
+	$(Q)mkdir -p $(@D) && touch $@
+
+comma := ,
+compile_commands.json: Makefile $(sort $(dir $(lib)))
+	$(Q)(printf '['; sep=; for f in $(plugin) $(cni) $(ctl); do \
+		printf '%s\n{"directory": "%s", "file": "%s", "command": "$(CC) $(flags) -c %s"}' "$$sep" "$(CURDIR)" $$f $$f; \
+		sep=$(comma); done; printf '\n]\n') > $@
+
+clean:
+	$(Q)rm -rf $B compile_commands.json
+
+-include $(shell find $B -name '*.d' 2>/dev/null)
