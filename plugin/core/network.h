@@ -4,8 +4,8 @@
 
 /*
  * What the front end was asked, free of JSON: core never sees a cJSON *, the front end never a map.
- * Plain values of fixed size: a request lives in main's frame, nothing in it is owned or freed, except `config` and
- * `prev_result`, texts that belong to main.
+ * Plain values of fixed size: nothing in a request is owned or freed. `config` and `cni_path` are texts of main's and the
+ * environment's.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,7 +29,7 @@ const char *verb_name(enum verb verb);	/* "ADD" */
 #define CONF_ROUTES_MAX		64
 #define CONF_RANGES_MAX		16	/* ranges of one set */
 #define CONF_SETS_MAX		POD_ADDRS_MAX
-#define CONF_DNS_MAX		8
+#define CONF_DNS_MAX		32	/* Kubernetes allows a pod 32 search domains */
 
 struct cidr_list {
 	bool set;			/* the key was there, if only as [] */
@@ -47,6 +47,7 @@ struct node_settings {
 	__u32 mtu;				/* 0: the smallest of the uplinks' */
 	__u16 port_min, port_max;		/* default 1024-65535 */
 	bool spoof_check;			/* default true */
+	__u32 insert_limit;			/* unanswered inserts a second and pod; default 2000, 0: none */
 	enum datapath_level datapath;		/* LEVEL_NONE: auto */
 };
 
@@ -106,10 +107,13 @@ struct request {
 	enum verb verb;
 	struct attachment_key key;
 	char netns[256];		/* CNI_NETNS; "" if none */
-	char cni_path[1024];		/* CNI_PATH */
+	const char *cni_path;		/* CNI_PATH; NULL if none */
 	char pod_name[128];		/* "namespace/name" from K8S_* in CNI_ARGS; "" if none */
 	const char *config;		/* the configuration as it came, for the delegate */
 	delegate_fn delegate;		/* runs net->ipam_type; see delegate.h */
+	/* CHECK: the addresses that prevResult gives to this interface */
+	struct addr expected[POD_ADDRS_MAX];
+	size_t n_expected;
 };
 
 /* What ADD tells, and CHECK is asked to confirm. */

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+
+#define FIRST_SIZE 4096
+
+/* A pipe does not say how much will come: double, but never beyond one byte more than allowed, which tells. */
+int file_read_all(int fd, size_t max, char **out, size_t *len, struct err *err)
+{
+	_cleanup_free_ char *buf = NULL;
+	size_t used = 0, size = 0;
+
+	for (;;) {
+		ssize_t n;
+
+		if (used == size) {
+			char *more;
+
+			if (used > max)
+				return err_set(err, -EFBIG, "read more than %zu bytes", max);
+			size = size ? size * 2 : FIRST_SIZE;
+			if (size > max + 1)
+				size = max + 1;
+			more = realloc(buf, size + 1);
+			if (!more)
+				return err_set(err, -ENOMEM, "read %zu bytes", size);
+			buf = more;
+		}
+		n = read(fd, buf + used, size - used);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_set(err, -errno, "read");
+		if (n == 0)
+			break;
+		used += (size_t)n;
+	}
+	buf[used] = '\0';
+	*out = TAKE_PTR(buf);
+	*len = used;
+	return 0;
+}
+
+int file_write_all(int fd, const void *buf, size_t len, struct err *err)
+{
+	const char *from = buf;
+
+	while (len) {
+		ssize_t n = write(fd, from, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_set(err, -errno, "write");
+		from += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
