@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Theory: bpffs can vanish under running pods (unmounted, or another instance mounted over it). The pods keep working:
+ * programs and maps live as long as something holds them. But the next ADD finds no maps and makes new ones, and an
+ * empty `pods` would hand out addresses that are in use. So whoever makes maps first reads the pods back from what
+ * cannot vanish without them: the host link's alias says network, container and interface, and the routes to it
+ * that bear our protocol number say the addresses. Then from_pod is put on every such link anew, because the one
+ * that is there asks the old maps.
+ *
+ * An alias is set after the link is created, so a link without one belongs to an ADD that has not finished; its own
+ * record, or DEL by the link's name, deals with that.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "core/identity.h"
+#include "core/import.h"
+#include "core/journal.h"
+#include "kern/bpfobj.h"
+#include "kern/rtnl_link.h"
+#include "kern/rtnl_route.h"
+#include "kern/tcattach.h"
+
+int import_each_link(struct node *node, int (*fn)(const struct host_link *link, void *data, struct err *err), void *data,
+		     struct err *err)
+{
+	_cleanup_free_ struct link *links = NULL;
+	size_t n = 0;
+	int ret = rtnl_link_list(&node->rt, &links, &n, err);
+
+	for (size_t i = 0; i < n && !ret; i++) {
+		struct host_link link = { .ifindex = links[i].ifindex };
+
+		if (identity_parse_alias(links[i].alias, &link.key, link.network) < 0)
+			continue;
+		memcpy(link.name, links[i].name, sizeof(link.name));
+		memcpy(link.mac, links[i].mac, sizeof(link.mac));
+		ret = fn(&link, data, err);
+	}
+	return ret;
+}
+
+int import_addrs(struct node *node, int ifindex, struct addr out[POD_ADDRS_MAX], size_t *n, struct err *err)
+{
+	const struct route_filter filter = { .oif = ifindex, .protocol = RTPROT_CTNAT };
+	_cleanup_free_ struct route *routes = NULL;
+	size_t found = 0, kept = 0;
+	int ret = rtnl_route_list(&node->rt, &filter, &routes, &found, err);
+
+	if (ret < 0)
+		return ret;
+	for (size_t i = 0; i < found && kept < POD_ADDRS_MAX; i++)
+		if (routes[i].dst.len == 128)
+			out[kept++] = routes[i].dst.addr;
+	*n = kept;
+	return 0;
+}
+
+static int record_addr(struct node *node, const struct host_link *link, const struct addr *addr)
+{
+	struct pod pod = {
+		.ifindex = link->ifindex,
+		.state = STATE_READY,
+		.created = clock_realtime(),
+		.owner = link->key,
+	};
+	int ret;
+
+	memcpy(pod.host_mac, link->mac, sizeof(pod.host_mac));
+	ret = map_create(node->maps.fd[MAP_PODS], addr, &pod);
+	return ret == -EEXIST ? 0 : ret;
+}
+
+struct importing {
+	struct node *node;
+	int prog_fd;		/* -1: this level has no programs */
+};
+
+static int import_link(const struct host_link *link, void *data, struct err *err)
+{
+	struct attachment att = { .state = STATE_READY, .ifindex = link->ifindex, .created = clock_realtime() };
+	struct importing *im = data;
+	size_t n = 0;
+	int ret = import_addrs(im->node, link->ifindex, att.addrs, &n, err);
+
+	if (ret < 0)
+		return ret;
+	att.n_addrs = n;
+	memcpy(att.host_ifname, link->name, sizeof(att.host_ifname));
+	memcpy(att.network, link->network, sizeof(att.network));
+	ret = map_create(im->node->maps.fd[MAP_ATTACHMENTS], &link->key, &att);
+	for (size_t i = 0; i < n && !ret; i++)
+		ret = record_addr(im->node, link, &att.addrs[i]);
+	if (ret < 0 && ret != -EEXIST)
+		return err_set(err, ret, "record the pod behind interface '%s'", link->name);
+	ret = im->prog_fd < 0 ? 0 : tc_attach(link->ifindex, TC_HOOK_INGRESS, im->prog_fd, err);
+	return ret == -ENODEV ? 0 : ret;	/* it went meanwhile */
+}
+
+int import_pods(struct node *node, struct err *err)
+{
+	_cleanup_close_ int prog_fd = -1;
+	struct importing im = { node, -1 };
+
+	if (node->config.level < LEVEL_NFTABLES) {
+		im.prog_fd = prog_fd = bpfobj_prog(PIN_FROM_POD, err);
+		if (prog_fd < 0)
+			return prog_fd;
+	}
+	return import_each_link(node, import_link, &im, err);
+}

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Theory of the base state. A node that carries pods has, besides the pods:
+ *
+ *	maps		pinned in bpffs: the only memory of the plugin, dying with the boot as the sandboxes do
+ *	programs	pinned beside them; the guard on every uplink, from_pod on every pod's veth
+ *	base table	`inet ctnat`: the NAT hooks that our entries need, the fallback, the drop of unrouted services
+ *	sysctls		forwarding
+ *
+ * No daemon makes it: the first ADD after a boot does, and each ADD makes sure of it. That is two paths:
+ *
+ *	fast	maps open, `config` says that they are whole and of this node, the settings are those of this network, the
+ *		pod ranges are known, the uplinks' addresses still are the node's, and nobody changed the ruleset
+ *		since the base table was last found whole (nft generation). Then nothing is written and no lock taken.
+ *	slow	under the node's lock, an exclusive flock on PIN_ROOT: node_build() makes each part true in an order in which a
+ *		crash leaves no lie: `config.created`, written last, is what the fast path believes. Every part of
+ *		it can be done again over what is there.
+ *
+ * The order within node_build(): maps, settings, sysctls, table, programs, the pods that are there already (from their links),
+ * guard, and then `config`. The table comes before the programs, because it makes a modular kernel load nf_nat,
+ * whose BTF the programs need. Before the guard stands on the uplinks no new pod's veth is up, for those come after.
+ *
+ * Settings have one owner. Without a daemon it is the network whose ADD made the state: a change of its
+ * configuration is applied by its next ADD; another network must agree with it, or is refused with error 7.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "core/basetable.h"
+#include "core/forwarding.h"
+#include "core/import.h"
+#include "core/journal.h"
+#include "core/node.h"
+#include "core/settings.h"
+#include "core/uplink.h"
+#include "kern/bpffs.h"
+#include "kern/bpfobj.h"
+#include "kern/netns.h"
+#include "kern/nft.h"
+
+static const __u32 config_key;
+
+bool node_has_state(const struct node *node)
+{
+	return node->maps.fd[MAP_CONFIG] >= 0 && node->config.created;
+}
+
+void node_close(struct node *node)
+{
+	maps_close(&node->maps);
+	nl_close(&node->rt);
+	nl_close(&node->nf);
+	cleanup_close(&node->netns);
+	node->netns = -1;
+}
+
+static int open_sockets(struct node *node, struct err *err)
+{
+	int ret;
+
+	node->netns = netns_open_self(err);
+	if (node->netns < 0)
+		return node->netns;
+	ret = nl_open(&node->rt, NETLINK_ROUTE, err);
+	return ret < 0 ? ret : nl_open(&node->nf, NETLINK_NETFILTER, err);
+}
+
+/* Maps and config of this node. -ENOENT: there are none, or a first ADD died before it had made them. */
+static int open_state(struct node *node, struct err *err)
+{
+	unsigned long long cookie;
+	int ret = maps_open(&node->maps, err);
+
+	if (ret < 0)
+		return ret;
+	ret = map_get(node->maps.fd[MAP_CONFIG], &config_key, &node->config);
+	if (ret < 0)
+		return err_set(err, ret, "read map 'config'");
+	if (!node->config.created)
+		return err_set(err, -ENOENT, "base state below '%s'", PIN_ROOT);
+	ret = netns_cookie(&cookie, err);
+	if (ret < 0)
+		return ret;
+	if (cookie != node->config.netns_cookie)
+		return err_cni(err, CNI_INVALID_CONFIG,
+			       "'%s' belongs to another node (network namespace %llu, this one is %llu): "
+			       "give each node a bpffs of its own",
+			       PIN_ROOT, (unsigned long long)node->config.netns_cookie, cookie);
+	return bpffs_instance(&node->instance, err);
+}
+
+int node_open(struct node *node, struct err *err)
+{
+	int ret = open_sockets(node, err);
+
+	if (ret < 0)
+		return ret;
+	ret = open_state(node, err);
+	return ret == -ENOENT ? 0 : ret;
+}
+
+int node_same_instance(const struct node *node, struct err *err)
+{
+	dev_t now;
+
+	if (bpffs_instance(&now, NULL) < 0 || now != node->instance)
+		return err_cni(err, CNI_TRY_AGAIN, "bpffs at '%s' was unmounted or covered meanwhile", BPFFS_PATH);
+	return 0;
+}
+
+/* ---- is it true? -------------------------------------------------------------------------------- */
+
+/* May this network's settings be used with those in force? 1: they must be applied first. */
+static int settings_agree(const struct config *config, const struct network *net, struct err *err)
+{
+	if (config->owner == OWNER_AGENT || config->settings_hash == settings_hash(&net->node))
+		return 0;
+	if (!strcmp(config->network, net->name))
+		return 1;
+	return err_cni(err, CNI_INVALID_CONFIG,
+		       "the node-wide keys (nonMasqueradeCIDRs, serviceCIDRs, masqueradeCIDRs, uplinks, mtu, portRange, "
+		       "spoofCheck, insertLimit, datapath) differ from those of network '%s', which holds this node: "
+		       "make them equal in both configurations",
+		       config->network);
+}
+
+static bool ranges_known(const struct node *node, const struct network *net)
+{
+	for (size_t i = 0; i < net->n_sets; i++) {
+		for (size_t j = 0; j < net->sets[i].n; j++) {
+			const struct cidr *subnet = &net->sets[i].ranges[j].subnet;
+			struct cidr_key key = { subnet->len, subnet->addr };
+			struct cidr_class class;
+
+			if (map_get(node->maps.fd[MAP_MASQ_CIDRS], &key, &class) < 0 || !class.pod_range)
+				return false;
+		}
+	}
+	return true;
+}
+
+static bool table_untouched(struct node *node)
+{
+	__u32 generation;
+
+	return !nft_generation(&node->nf, &generation, NULL) && generation == node->config.nft_generation;
+}
+
+/* The ruleset changed, but not our table: believe the new generation. The generation is read before the table is. */
+static int accept_ruleset(struct node *node, struct err *err)
+{
+	__u32 generation;
+	int ret = nft_generation(&node->nf, &generation, err);
+
+	if (!ret)
+		ret = table_verify(node, err);
+	if (ret < 0)
+		return ret;
+	node->config.nft_generation = generation;
+	ret = map_set(node->maps.fd[MAP_CONFIG], &config_key, &node->config);
+	return ret < 0 ? err_set(err, ret, "write map 'config'") : 0;
+}
+
+/* 0: true. 1: must be built. */
+static int is_true(struct node *node, const struct network *net, struct err *err)
+{
+	int ret = open_state(node, err);
+
+	if (ret < 0)
+		return ret == -ENOENT ? 1 : ret;
+	ret = settings_agree(&node->config, net, err);
+	if (ret)
+		return ret;
+	return !ranges_known(node, net) || !uplinks_stand(node) || !table_untouched(node);
+}
+
+/* ---- make it true -------------------------------------------------------------------------------- */
+
+static int commit(struct node *node, struct err *err)
+{
+	int ret = nft_generation(&node->nf, &node->config.nft_generation, err);
+
+	if (ret < 0)
+		return ret;
+	node->config.created = clock_realtime();
+	node->config.generation++;
+	ret = map_set(node->maps.fd[MAP_CONFIG], &config_key, &node->config);
+	return ret < 0 ? err_set(err, ret, "write map 'config'") : 0;
+}
+
+static int load_programs(struct node *node, enum datapath_level wanted, struct err *err)
+{
+	enum datapath_level level;
+	int ret = bpfobj_load(wanted, &level, node->config.reason, sizeof(node->config.reason), err);
+
+	if (ret < 0)
+		return ret;
+	node->config.level = level;
+	node->config.wanted_level = wanted;
+	/* at this level the table is the guard */
+	return level == LEVEL_NFTABLES ? table_make(node, err) : 0;
+}
+
+/* Under the node's lock. `fresh`: no base state was here. */
+static int node_build(struct node *node, const struct network *net, bool fresh, struct err *err)
+{
+	bool apply = fresh || settings_agree(&node->config, net, NULL) == 1;
+	bool reload = fresh;
+	int ret;
+
+	if (apply) {
+		reload = reload || node->config.wanted_level != net->node.datapath;
+		ret = settings_apply(node, net, err);
+	} else {
+		ret = settings_add_ranges(node, net, err);
+	}
+	if (!ret)
+		ret = uplinks_refresh(node, &net->node, err);
+	if (!ret)
+		ret = forwarding_enable(node, err);
+	if (!ret)
+		ret = table_make(node, err);
+	if (!ret && reload)
+		ret = load_programs(node, net->node.datapath, err);
+	if (!ret && reload)
+		ret = import_pods(node, err);
+	if (!ret)
+		ret = guard_attach(node, err);
+	return ret < 0 ? ret : commit(node, err);
+}
+
+/* The ruleset changes all the time on a node with kube-proxy: our table mostly is whole all the same. */
+static bool only_ruleset_changed(struct node *node, const struct network *net)
+{
+	return !settings_agree(&node->config, net, NULL) && ranges_known(node, net) && uplinks_stand(node) &&
+	       !accept_ruleset(node, NULL);
+}
+
+static int build_locked(struct node *node, const struct network *net, struct err *err)
+{
+	_cleanup_close_ int lock = -1;
+	unsigned long long cookie;
+	int ret = bpffs_ensure(err);
+
+	if (ret < 0)
+		return ret;
+	lock = bpffs_lock(PIN_ROOT, true, err);
+	if (lock < 0)
+		return lock;
+
+	/* Whoever held the lock before may have done it all. */
+	maps_close(&node->maps);
+	ret = is_true(node, net, err);
+	if (ret <= 0)
+		return ret;
+	if (node_has_state(node)) {
+		if (only_ruleset_changed(node, net))
+			return 0;
+		return node_build(node, net, false, err);
+	}
+
+	maps_close(&node->maps);
+	ret = bpfobj_make_maps(&node->maps, err);
+	if (!ret)
+		ret = netns_cookie(&cookie, err);
+	if (!ret)
+		ret = bpffs_instance(&node->instance, err);
+	if (ret < 0)
+		return ret;
+	memset(&node->config, 0, sizeof(node->config));
+	node->config.netns_cookie = cookie;
+	return node_build(node, net, true, err);
+}
+
+int node_ensure(struct node *node, const struct network *net, struct err *err)
+{
+	int ret = open_sockets(node, err);
+
+	if (!ret)
+		ret = is_true(node, net, err);
+	if (ret > 0)
+		ret = build_locked(node, net, err);
+	return ret < 0 ? err_wrap(err, "base state of the node") : 0;
+}
+
+/* ---- look at it ---------------------------------------------------------------------------------- */
+
+int node_verify(struct node *node, struct err *err)
+{
+	int ret = forwarding_verify(node, err);
+
+	if (!ret && !table_untouched(node))
+		ret = table_verify(node, err);
+	return ret < 0 ? ret : guard_verify(node, err);
+}
+
+struct find_address {
+	int family;
+	struct addr addr;
+};
+
+static int note_address(const void *key, const void *value, void *data)
+{
+	const struct uplink *uplink = value;
+	struct find_address *find = data;
+
+	(void)key;
+	find->addr = find->family == AF_INET ? uplink->v4 : uplink->v6;
+	return !addr_is_zero(&find->addr);
+}
+
+struct addr node_address(const struct node *node, int family)
+{
+	struct find_address find = { .family = family };
+
+	map_each(node->maps.fd[MAP_UPLINKS], sizeof(__u32), sizeof(struct uplink), note_address, &find);
+	return find.addr;
+}
+
+int node_remove(struct node *node, struct err *err)
+{
+	int ret = 0;
+
+	if (node->maps.fd[MAP_CONFIG] >= 0) {
+		ret = guard_detach(node, err);
+		if (!ret)
+			ret = sysctls_restore(node, err);
+	}
+	if (!ret)
+		ret = nft_remove(&node->nf, err);
+	maps_close(&node->maps);
+	return ret < 0 ? ret : bpffs_remove(err);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CTNAT_CORE_NODE_H
+#define CTNAT_CORE_NODE_H
+
+/*
+ * The node's base state, and a handle on it. Theory in node.c.
+ */
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "core/network.h"
+#include "kern/maps.h"
+#include "kern/nl.h"
+
+struct node {
+	struct maps maps;
+	struct config config;	/* as it was when the handle was opened or ensured */
+	struct nl rt, nf;	/* sockets in the node's namespace */
+	int netns;		/* fd of it */
+	dev_t instance;		/* of bpffs, to notice that it was covered or unmounted meanwhile */
+};
+
+#define NODE_CLOSED { .maps = MAPS_CLOSED, .netns = -1 }
+
+/* Opens what there is and changes nothing. A node without state is success: node_has_state() tells.
+ * Pins of another node's (by netns cookie) are an error. */
+int node_open(struct node *node, struct err *err);
+bool node_has_state(const struct node *node);
+void node_close(struct node *node);
+
+/*
+ * Makes the base state true for net and opens it: on a node where it is true already, some ten system calls. CNI_INVALID_CONFIG if
+ * the node keys of net contradict those of another network.
+ */
+int node_ensure(struct node *node, const struct network *net, struct err *err);
+
+/* Is the base state whole? Names the first part that is not: sysctl, base table, guard program. Changes nothing. */
+int node_verify(struct node *node, struct err *err);
+
+/* Still the bpffs that was opened? -EAGAIN (CNI_TRY_AGAIN) if it was unmounted or covered meanwhile. */
+int node_same_instance(const struct node *node, struct err *err);
+
+/* The address and MTU by which pods of this family leave: of the first uplink that has one; zero if none. */
+struct addr node_address(const struct node *node, int family);
+
+/* Removes all base state and returns recorded sysctls to what they were, but for forwarding. */
+int node_remove(struct node *node, struct err *err);
+
+#endif

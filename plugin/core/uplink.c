@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Theory: an uplink is a device by which pods leave, with the address they leave with. Programs and base table read
+ * both from the map, so TCP and ICMP of one pod come from one address. The address of a family is the default route's
+ * preferred source if it names one, else the device's first global address that is not deprecated, tentative or
+ * temporary: what the kernel itself would choose for a new connection.
+ *
+ * Uplinks that are no longer wanted lose the guard before they leave the map: the map is the only list of where
+ * guards are.
+ */
+#include <errno.h>
+#include <linux/if_addr.h>
+#include <linux/if_arp.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "core/uplink.h"
+#include "kern/bpfobj.h"
+#include "kern/rtnl_addr.h"
+#include "kern/rtnl_link.h"
+#include "kern/rtnl_route.h"
+#include "kern/tcattach.h"
+
+#define MTU_DEFAULT 1500
+#define MTU_MIN	    1280	/* RFC 8200, 5 */
+
+struct found {
+	__u32 ifindex[UPLINKS_MAX];
+	struct uplink uplink[UPLINKS_MAX];
+	size_t n;
+};
+
+static struct addr *family_addr(struct uplink *uplink, int family)
+{
+	return family == AF_INET ? &uplink->v4 : &uplink->v6;
+}
+
+static struct uplink *find(struct found *found, __u32 ifindex)
+{
+	for (size_t i = 0; i < found->n; i++)
+		if (found->ifindex[i] == ifindex)
+			return &found->uplink[i];
+	return NULL;
+}
+
+static int add(struct node *node, struct found *found, const struct link *link, struct err *err)
+{
+	static const __u32 unusable = IFA_F_TENTATIVE | IFA_F_DEPRECATED | IFA_F_TEMPORARY | IFA_F_DADFAILED;
+	struct uplink *uplink = &found->uplink[found->n];
+	_cleanup_free_ struct ifaddr *addrs = NULL;
+	size_t n;
+	int ret;
+
+	if (find(found, link->ifindex))
+		return 0;
+	if (found->n == UPLINKS_MAX)
+		return err_cni(err, CNI_INVALID_CONFIG, "more than %d uplinks", UPLINKS_MAX);
+	ret = rtnl_addr_list(&node->rt, link->ifindex, &addrs, &n, err);
+	if (ret < 0)
+		return err_wrap(err, "addresses of uplink '%s'", link->name);
+	uplink->mtu = link->mtu;
+	uplink->flags = link->type == ARPHRD_ETHER ? UPLINK_ETHERNET : 0;
+	memcpy(uplink->name, link->name, sizeof(uplink->name));
+	for (size_t i = 0; i < n; i++) {
+		struct addr *addr = family_addr(uplink, addr_family(&addrs[i].cidr.addr));
+
+		if (addr_is_zero(addr) && addrs[i].scope == RT_SCOPE_UNIVERSE && !(addrs[i].flags & unusable))
+			*addr = addrs[i].cidr.addr;
+	}
+	found->ifindex[found->n++] = link->ifindex;
+	return 0;
+}
+
+static int add_named(struct node *node, const struct node_settings *settings, struct found *found, struct err *err)
+{
+	struct link link;
+
+	for (size_t i = 0; i < settings->n_uplinks; i++) {
+		int ret = rtnl_link_get_name(&node->rt, settings->uplinks[i], &link, err);
+
+		if (ret == -ENODEV)
+			return err_cni(err, CNI_INVALID_CONFIG, "uplinks: there is no interface '%s' on this node",
+				       settings->uplinks[i]);
+		if (!ret)
+			ret = add(node, found, &link, err);
+		if (ret < 0)
+			return err_wrap(err, "uplink '%s'", settings->uplinks[i]);
+	}
+	return 0;
+}
+
+/* Asks the default routes: for the uplinks if none is named, and for preferred sources in any case. */
+static int ask_routes(struct node *node, bool named, struct found *found, struct err *err)
+{
+	const struct route_filter filter = { .default_only = true };
+	_cleanup_free_ struct route *routes = NULL;
+	struct uplink *uplink;
+	struct link link;
+	size_t n = 0;
+	int ret = rtnl_route_list(&node->rt, &filter, &routes, &n, err);
+
+	for (size_t i = 0; i < n && !ret; i++) {
+		if (!named && routes[i].oif) {
+			ret = rtnl_link_get_index(&node->rt, routes[i].oif, &link, err);
+			if (!ret && link.type != ARPHRD_LOOPBACK)
+				ret = add(node, found, &link, err);
+		}
+		uplink = find(found, routes[i].oif);
+		if (uplink && !addr_is_zero(&routes[i].prefsrc))
+			*family_addr(uplink, addr_family(&routes[i].dst.addr)) = routes[i].prefsrc;
+	}
+	return ret;
+}
+
+struct stale {
+	struct found *found;
+	int fd;
+};
+
+static int drop_stale(const void *key, const void *value, void *data)
+{
+	__u32 ifindex = *(const __u32 *)key;
+	const struct stale *stale = data;
+
+	(void)value;
+	if (find(stale->found, ifindex))
+		return 0;
+	tc_detach(ifindex, TC_HOOK_EGRESS, NULL);
+	return map_delete(stale->fd, key);
+}
+
+int uplinks_refresh(struct node *node, const struct node_settings *settings, struct err *err)
+{
+	struct found found = { .n = 0 };
+	struct stale stale = { &found, node->maps.fd[MAP_UPLINKS] };
+	__u32 mtu = 0;
+	int ret = add_named(node, settings, &found, err);
+
+	if (!ret)
+		ret = ask_routes(node, settings->n_uplinks > 0, &found, err);
+	if (ret < 0)
+		return err_wrap(err, "find the uplinks");
+	for (size_t i = 0; i < found.n && !ret; i++) {
+		ret = map_set(stale.fd, &found.ifindex[i], &found.uplink[i]);
+		if (!mtu || found.uplink[i].mtu < mtu)
+			mtu = found.uplink[i].mtu;
+	}
+	if (!ret)
+		ret = map_each(stale.fd, sizeof(__u32), sizeof(struct uplink), drop_stale, &stale);
+	if (ret < 0)
+		return err_set(err, ret, "write map 'uplinks'");
+	node->config.mtu = settings->mtu ? settings->mtu : mtu < MTU_MIN ? MTU_DEFAULT : mtu;
+	return 0;
+}
+
+static int is_ours(const void *key, const void *value, void *data)
+{
+	const struct uplink *uplink = value;
+	const struct addr *addrs[] = { &uplink->v4, &uplink->v6 };
+	struct node *node = data;
+	struct route route;
+
+	(void)key;
+	for (size_t i = 0; i < 2; i++) {
+		if (addr_is_zero(addrs[i]))
+			continue;
+		if (rtnl_route_get(&node->rt, addrs[i], &route, NULL) < 0 || route.type != RTN_LOCAL)
+			return -ESTALE;
+	}
+	return 0;
+}
+
+bool uplinks_stand(struct node *node)
+{
+	int fd = node->maps.fd[MAP_UPLINKS];
+
+	/* with no uplink at all: perhaps there is one by now */
+	return map_count(fd, sizeof(__u32)) > 0 && !map_each(fd, sizeof(__u32), sizeof(struct uplink), is_ours, node);
+}
+
+struct guard {
+	int prog_fd;
+	struct err *err;
+};
+
+static int attach_one(const void *key, const void *value, void *data)
+{
+	struct guard *guard = data;
+
+	(void)value;
+	return tc_attach(*(const __u32 *)key, TC_HOOK_EGRESS, guard->prog_fd, guard->err);
+}
+
+static int verify_one(const void *key, const void *value, void *data)
+{
+	const struct uplink *uplink = value;
+	struct guard *guard = data;
+	__u32 id, wanted;
+	int ret = tc_query(*(const __u32 *)key, TC_HOOK_EGRESS, &id, guard->err);
+
+	if (!ret)
+		ret = prog_id(guard->prog_fd, &wanted);
+	if (!ret && id != wanted)
+		ret = -ESTALE;
+	return ret < 0 ? err_cni(guard->err, CNI_CHECK_FAILED, "uplink '%s' does not carry the guard program (ctnat_to_uplink)",
+				 uplink->name) :
+			 0;
+}
+
+static int each_guard(struct node *node, int (*fn)(const void *, const void *, void *), struct err *err)
+{
+	_cleanup_close_ int prog_fd = -1;
+	struct guard guard = { -1, err };
+
+	if (node->config.level >= LEVEL_NFTABLES)
+		return 0;
+	guard.prog_fd = prog_fd = bpfobj_prog(PIN_TO_UPLINK, err);
+	if (prog_fd < 0)
+		return prog_fd;
+	return map_each(node->maps.fd[MAP_UPLINKS], sizeof(__u32), sizeof(struct uplink), fn, &guard);
+}
+
+int guard_attach(struct node *node, struct err *err)
+{
+	return each_guard(node, attach_one, err);
+}
+
+int guard_verify(struct node *node, struct err *err)
+{
+	return each_guard(node, verify_one, err);
+}
+
+static int detach_one(const void *key, const void *value, void *data)
+{
+	(void)value;
+	return tc_detach(*(const __u32 *)key, TC_HOOK_EGRESS, data);
+}
+
+int guard_detach(struct node *node, struct err *err)
+{
+	return map_each(node->maps.fd[MAP_UPLINKS], sizeof(__u32), sizeof(struct uplink), detach_one, err);
+}

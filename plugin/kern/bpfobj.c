@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Theory: which level a kernel can do is found by trying, never by its version. The same object is loaded with the
+ * constant `level` set; at `assisted` the verifier sees the inserting code as dead, so a kernel that refuses
+ * bpf_ct_set_nat_info takes it. The maps are made first, by an object of their own that needs nothing of the kernel
+ * but maps: so level `nftables` has them too, where there is no BTF and no kfunc.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "base/cleanup.h"
+#include "ctnat.skel.h"
+#include "kern/bpfobj.h"
+#include "kern/netns.h"
+#include "maps.skel.h"
+#include "selftest.skel.h"
+
+static const char *const prog_paths[PIN_MAX] = {
+	[PIN_FROM_POD] = PIN_DATAPATH "/from_pod",
+	[PIN_TO_UPLINK] = PIN_DATAPATH "/to_uplink",
+};
+
+static const char *const level_names[] = {
+	[LEVEL_NONE] = "auto",
+	[LEVEL_FULL] = "full",
+	[LEVEL_ASSISTED] = "assisted",
+	[LEVEL_NFTABLES] = "nftables",
+};
+
+const char *level_name(enum datapath_level level)
+{
+	return level <= LEVEL_NFTABLES ? level_names[level] : "unknown";
+}
+
+/*
+ * What the verifier or libbpf said last that explains a failure. libbpf prints the whole verifier log as one
+ * message; its last line but the statistics is the refusal.
+ */
+static char complaint[192];
+
+static void keep_complaint(const char *text)
+{
+	static const char *const noise[] = { "processed ", "-- END", "-- BEGIN", "libbpf: -- ", "libbpf: failed to load",
+					     "libbpf: prog '" };
+	const char *line = text, *end;
+
+	for (; *line; line = *end ? end + 1 : end) {
+		bool skip = false;
+
+		end = line + strcspn(line, "\n");
+		for (size_t i = 0; i < sizeof(noise) / sizeof(noise[0]); i++)
+			skip = skip || !strncmp(line, noise[i], strlen(noise[i]));
+		if (!skip && end > line)
+			snprintf(complaint, sizeof(complaint), "%.*s", (int)(end - line), line);
+	}
+}
+
+static int print_complaint(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+	static char text[65536];	/* a verifier log; the kernel's own is cut to its end */
+
+	if (level == LIBBPF_WARN && vsnprintf(text, sizeof(text), fmt, args) > 0)
+		keep_complaint(text);
+	return 0;
+}
+
+static int use_pins(struct bpf_object *obj, struct err *err)
+{
+	for (int i = 0; i < MAP_MAX; i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(obj, map_name(i));
+		int ret = map ? bpf_map__set_pin_path(map, map_path(i)) : 0;
+
+		if (ret < 0)
+			return err_set(err, ret, "pin path of map '%s'", map_name(i));
+	}
+	return 0;
+}
+
+int bpfobj_make_maps(struct maps *out, struct err *err)
+{
+	struct maps_bpf *skel;
+	int ret;
+
+	libbpf_set_print(print_complaint);
+	complaint[0] = '\0';
+	skel = maps_bpf__open();
+	if (!skel)
+		return err_set(err, -errno, "open the embedded BPF maps");
+	ret = use_pins(skel->obj, err);
+	if (!ret) {
+		ret = maps_bpf__load(skel);
+		if (ret < 0)
+			err_set(err, ret, "create the maps below '%s' (%s)", PIN_ROOT, complaint);
+	}
+	maps_bpf__destroy(skel);
+	return ret < 0 ? ret : maps_open(out, err);
+}
+
+static int pin_one(struct bpf_program *prog, enum prog_pin pin, struct err *err)
+{
+	int ret;
+
+	if (unlink(prog_paths[pin]) < 0 && errno != ENOENT)
+		return err_set(err, -errno, "remove old pin '%s'", prog_paths[pin]);
+	ret = bpf_program__pin(prog, prog_paths[pin]);
+	return ret < 0 ? err_set(err, ret, "pin program at '%s'", prog_paths[pin]) : 0;
+}
+
+static int load_at(enum datapath_level level, struct err *err)
+{
+	struct ctnat_bpf *skel;
+	int ret;
+
+	complaint[0] = '\0';
+	skel = ctnat_bpf__open();
+	if (!skel)
+		return err_set(err, -errno, "open the embedded BPF programs");
+	skel->rodata->level = level;
+	ret = use_pins(skel->obj, err);
+	if (ret < 0)
+		goto out;
+	ret = ctnat_bpf__load(skel);
+	if (ret < 0) {
+		err_set(err, ret, "the kernel refuses the programs of level '%s' (%s)", level_name(level), complaint);
+		goto out;
+	}
+	ret = pin_one(skel->progs.ctnat_from_pod, PIN_FROM_POD, err);
+	if (!ret)
+		ret = pin_one(skel->progs.ctnat_to_uplink, PIN_TO_UPLINK, err);
+out:
+	ctnat_bpf__destroy(skel);
+	return ret;
+}
+
+static void remove_pins(void)
+{
+	for (int i = 0; i < PIN_MAX; i++)
+		unlink(prog_paths[i]);
+}
+
+int bpfobj_load(enum datapath_level wanted, enum datapath_level *level, char *reason, size_t size, struct err *err)
+{
+	enum datapath_level first = wanted == LEVEL_NONE ? LEVEL_FULL : wanted;
+	enum datapath_level last = wanted == LEVEL_NONE ? LEVEL_ASSISTED : wanted;
+
+	libbpf_set_print(print_complaint);
+	snprintf(reason, size, "%s", wanted > LEVEL_FULL ? "configured" : "");
+	for (enum datapath_level try = first; try <= last && try < LEVEL_NFTABLES; try++) {
+		int ret = load_at(try, err);
+
+		if (!ret) {
+			*level = try;
+			return 0;
+		}
+		if (wanted != LEVEL_NONE)
+			return err_wrap(err, "datapath '%s'", level_name(wanted));
+		snprintf(reason, size, "%s", err ? err->msg : "");
+	}
+	remove_pins();
+	*level = LEVEL_NFTABLES;
+	return 0;
+}
+
+int bpfobj_prog(enum prog_pin pin, struct err *err)
+{
+	int fd = bpf_obj_get(prog_paths[pin]);
+
+	return fd < 0 ? err_set(err, -errno, "open pinned program '%s'", prog_paths[pin]) : fd;
+}
+
+static int run_selftest(int prog_fd, struct err *err)
+{
+	char frame[64] = { [12] = 0x08 };	/* an EtherType; the program reads nothing of it */
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame));
+	int ret = bpf_prog_test_run_opts(prog_fd, &opts);
+
+	if (ret < 0)
+		return err_set(err, ret, "run the selftest of conntrack insertion");
+	if (opts.retval)
+		return err_cni(err, CNI_NOT_AVAILABLE,
+			       "conntrack entries that BPF inserts do not live on this kernel (selftest: %u)",
+			       opts.retval);
+	return 0;
+}
+
+int bpfobj_selftest(struct err *err)
+{
+	_cleanup_close_ int self = netns_open_self(err);
+	struct selftest_bpf *skel;
+	int ret;
+
+	if (self < 0)
+		return self;
+	libbpf_set_print(print_complaint);
+	skel = selftest_bpf__open_and_load();
+	if (!skel)
+		return err_set(err, -errno, "load the selftest of conntrack insertion (%s)", complaint);
+	/* A namespace of its own: its entry is in nobody else's table and dies with it. */
+	if (unshare(CLONE_NEWNET) < 0) {
+		ret = err_set(err, -errno, "make a network namespace for the selftest");
+	} else {
+		ret = run_selftest(bpf_program__fd(skel->progs.ctnat_selftest), err);
+		if (setns(self, CLONE_NEWNET) < 0)
+			ret = err_set(err, -errno, "come back from the selftest's network namespace");
+	}
+	selftest_bpf__destroy(skel);
+	return ret;
+}

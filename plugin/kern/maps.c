@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdlib.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "base/cleanup.h"
+#include "kern/bpffs.h"
+#include "kern/maps.h"
+
+static const struct {
+	const char *name, *path;
+} table[MAP_MAX] = {
+	[MAP_PODS] = { "pods", PIN_RECORDS "/pods" },
+	[MAP_ATTACHMENTS] = { "attachments", PIN_RECORDS "/attachments" },
+	[MAP_MASQ_CIDRS] = { "masq_cidrs", PIN_DATAPATH "/masq_cidrs" },
+	[MAP_UPLINKS] = { "uplinks", PIN_DATAPATH "/uplinks" },
+	[MAP_CONFIG] = { "config", PIN_DATAPATH "/config" },
+	[MAP_BUDGETS] = { "budgets", PIN_DATAPATH "/budgets" },
+	[MAP_STATS] = { "stats", PIN_DATAPATH "/stats" },
+	[MAP_VERBS] = { "verbs", PIN_DATAPATH "/verbs" },
+	[MAP_JOURNAL] = { "journal", PIN_DATAPATH "/journal" },
+	[MAP_SYSCTLS] = { "sysctls", PIN_DATAPATH "/sysctls" },
+};
+
+const char *map_name(enum map_id id)
+{
+	return table[id].name;
+}
+
+const char *map_path(enum map_id id)
+{
+	return table[id].path;
+}
+
+void maps_close(struct maps *maps)
+{
+	for (int i = 0; i < MAP_MAX; i++) {
+		if (maps->fd[i] >= 0)
+			close(maps->fd[i]);
+		maps->fd[i] = -1;
+	}
+}
+
+int maps_open(struct maps *maps, struct err *err)
+{
+	struct maps opened = MAPS_CLOSED;
+
+	for (int i = 0; i < MAP_MAX; i++) {
+		opened.fd[i] = bpf_obj_get(table[i].path);
+		if (opened.fd[i] < 0) {
+			int ret = err_set(err, -errno, "open pinned map '%s'", table[i].path);
+
+			maps_close(&opened);
+			return ret;
+		}
+	}
+	*maps = opened;
+	return 0;
+}
+
+int map_get(int fd, const void *key, void *value)
+{
+	return bpf_map_lookup_elem(fd, key, value) < 0 ? -errno : 0;
+}
+
+int map_set(int fd, const void *key, const void *value)
+{
+	return bpf_map_update_elem(fd, key, value, BPF_ANY) < 0 ? -errno : 0;
+}
+
+int map_create(int fd, const void *key, const void *value)
+{
+	return bpf_map_update_elem(fd, key, value, BPF_NOEXIST) < 0 ? -errno : 0;
+}
+
+int map_delete(int fd, const void *key)
+{
+	return bpf_map_delete_elem(fd, key) < 0 ? -errno : 0;
+}
+
+int map_each(int fd, size_t key_size, size_t value_size, int (*fn)(const void *key, const void *value, void *data),
+	     void *data)
+{
+	_cleanup_free_ char *buf = calloc(1, 2 * key_size + value_size);
+	char *key, *next, *value;
+	bool more;
+	int ret;
+
+	if (!buf)
+		return -ENOMEM;
+	key = buf;
+	next = buf + key_size;
+	value = buf + 2 * key_size;
+
+	/* The next key is asked for before fn may delete this one: asked for after, the walk would begin again. */
+	more = !bpf_map_get_next_key(fd, NULL, next);
+	while (more) {
+		memcpy(key, next, key_size);
+		more = !bpf_map_get_next_key(fd, key, next);
+		if (bpf_map_lookup_elem(fd, key, value) < 0)
+			continue;
+		ret = fn(key, value, data);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+int map_count(int fd, size_t key_size)
+{
+	_cleanup_free_ char *key = calloc(1, key_size);
+	int n = 0;
+
+	if (!key)
+		return -ENOMEM;
+	for (void *at = NULL; !bpf_map_get_next_key(fd, at, key); at = key)
+		n++;
+	return n;
+}
+
+int stats_read(int fd, enum reason reason, struct stat *out)
+{
+	int cpus = libbpf_num_possible_cpus();
+	_cleanup_free_ struct stat *each = NULL;
+	__u32 key = reason;
+
+	if (cpus < 0)
+		return cpus;
+	each = calloc(cpus, sizeof(*each));
+	if (!each)
+		return -ENOMEM;
+	if (bpf_map_lookup_elem(fd, &key, each) < 0)
+		return -errno;
+	memset(out, 0, sizeof(*out));
+	for (int i = 0; i < cpus; i++) {
+		out->packets += each[i].packets;
+		out->bytes += each[i].bytes;
+	}
+	return 0;
+}
+
+struct verbs *verbs_map(int fd)
+{
+	void *at = mmap(NULL, sizeof(struct verbs), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CTNAT_KERN_MAPS_H
+#define CTNAT_KERN_MAPS_H
+
+/* The pinned maps, opened, and the four things one does with a map. What lies in them: bpf/abi.h. */
+#include "abi.h"
+#include "base/err.h"
+
+enum map_id {
+	MAP_PODS,
+	MAP_ATTACHMENTS,
+	MAP_MASQ_CIDRS,
+	MAP_UPLINKS,
+	MAP_CONFIG,
+	MAP_BUDGETS,
+	MAP_STATS,
+	MAP_VERBS,
+	MAP_JOURNAL,
+	MAP_SYSCTLS,
+	MAP_MAX,
+};
+
+struct maps {
+	int fd[MAP_MAX];	/* -1: not open */
+};
+
+#define MAPS_CLOSED { { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 } }
+
+/* The name of the map, and the path it is pinned at. */
+const char *map_name(enum map_id id);
+const char *map_path(enum map_id id);
+
+/* Opens all of them. -ENOENT if one is not there (then none is open). */
+int maps_open(struct maps *maps, struct err *err);
+void maps_close(struct maps *maps);	/* also of closed ones */
+
+/* Raw -errno of bpf(2). -ENOENT: no such key. */
+int map_get(int fd, const void *key, void *value);
+int map_set(int fd, const void *key, const void *value);
+int map_create(int fd, const void *key, const void *value);	/* -EEXIST: the key is there */
+int map_delete(int fd, const void *key);
+
+/*
+ * Calls fn for each entry; fn may delete the entry it is given. Goes on while fn returns 0 and returns the first
+ * other value. An entry that comes or goes meanwhile may be missed or met: hold the lock that matters.
+ */
+int map_each(int fd, size_t key_size, size_t value_size, int (*fn)(const void *key, const void *value, void *data),
+	     void *data);
+
+/* Entries of a hash map, by walking its keys. */
+int map_count(int fd, size_t key_size);
+
+/* Sums one reason over all CPUs. */
+int stats_read(int fd, enum reason reason, struct stat *out);
+
+/* The one `verbs` entry mapped into memory, or NULL and errno: change it with C11 atomics. Unmapped by exit. */
+struct verbs *verbs_map(int fd);
+
+#endif
