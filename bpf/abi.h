@@ -124,7 +124,7 @@ enum settings_owner {
 /* config: one entry, key 0. Programs read the first 32 bytes. */
 struct config {
 	__u32 generation;	/* grows with every change of settings, routes or addresses */
-	__u16 port_min;		/* source ports to masquerade with, host order, both inclusive */
+	__u16 port_min;		/* source ports to masquerade with, host order, both inclusive, never 0 */
 	__u16 port_max;
 	__u32 insert_limit;	/* unanswered inserts a second and pod; 0: no limit */
 	__u32 insert_timeout_ms;	/* of an entry until the kernel's own takes over; at most 5000 */
@@ -143,19 +143,20 @@ struct config {
 	char reason[256];	/* why the level is not full, in words; empty if it is */
 };
 
-/* budgets: host ifindex -> inserts not known to be answered, in the current second. */
+/* budgets: host ifindex -> what the pod behind it did in the current second. */
 struct budget {
 	__u64 second;		/* bpf_ktime_get_ns() / 1e9 */
-	__u32 inserts;
-	__u32 reserved;
+	__s32 inserts;		/* not known to be answered; refunds may race below zero */
+	__u32 link_local;	/* packets with a link-local source, of which each may cost a neighbour entry */
 };
 
-/* Every way out of a program. `what` is for people: README, ctnatctl and metrics print it. */
+/* Every way out of a program, and the events that are no way out (`revived`). Passes first, drops from DROP_FIRST on:
+ * the number decides. `what` is for people: README, ctnatctl and metrics print it. */
 #define REASONS(X) \
 	X(PASS_NOT_OURS,      "not_ours",         "passed: not addressed to the node, VLAN-tagged, or not IP") \
 	X(PASS_MALFORMED,     "malformed",        "passed: lengths that do not add up; the stack decides") \
 	X(PASS_NEIGHBOUR,     "neighbour",        "passed: ARP, neighbour discovery or MLD of the pod itself") \
-	X(PASS_STACK,         "stack",            "passed: fragment, IP option, not TCP or UDP, TTL 1, or larger than the MTU") \
+	X(PASS_STACK,         "stack",            "passed: fragment, IP option, not TCP or UDP, or TTL 1") \
 	X(PASS_ESTABLISHED,   "established",      "passed: conntrack knows the flow, the kernel translates") \
 	X(PASS_REVIVED,       "revived",          "a SYN met an entry in TIME_WAIT or CLOSE, which was ended") \
 	X(PASS_NOT_SYN,       "not_syn",          "passed: TCP of no known flow that is not a plain SYN") \
@@ -172,15 +173,19 @@ struct budget {
 	X(PASS_RETRIED,       "insert_retried",   "inserted with another source port, the first was taken") \
 	X(PASS_RACED,         "insert_raced",     "another CPU inserted the same flow first; its entry is used") \
 	X(PASS_EXHAUSTED,     "snat_exhausted",   "no free source port was found; the base table has the last word") \
-	X(DROP_SPOOFED,       "spoofed",          "dropped: source is not an address of the pod") \
-	X(DROP_SPOOFED_ARP,   "spoofed_arp",      "dropped: ARP that speaks for somebody else") \
-	X(DROP_SPOOFED_ND,    "spoofed_nd",       "dropped: neighbour discovery that speaks for somebody else") \
-	X(DROP_ROGUE_RA,      "rogue_ra",         "dropped: router advertisement or redirect from a pod") \
-	X(DROP_ROGUE_DHCP,    "rogue_dhcp",       "dropped: DHCP-server message from a pod") \
-	X(DROP_DYING,         "dying",            "dropped: the pod is being deleted") \
 	X(GUARD_NOT_POD,      "guard_not_pod",    "guard: passed, the source is not a pod (the node's own traffic, and translated packets)") \
 	X(GUARD_PASS,         "guard_pass",       "guard: passed, a pod's packet to a destination that is left as it is") \
+	X(DROP_SPOOFED,       "spoofed",          "dropped: source is not an address of the pod") \
+	X(DROP_SPOOFED_ARP,   "spoofed_arp",      "dropped: ARP that speaks for somebody else") \
+	X(DROP_SPOOFED_ND,    "spoofed_nd",       "dropped: neighbour discovery that speaks for somebody else, or hides behind other headers") \
+	X(DROP_ROGUE_RA,      "rogue_ra",         "dropped: router advertisement or redirect from a pod") \
+	X(DROP_ROGUE_DHCP,    "rogue_dhcp",       "dropped: DHCP-server message from a pod") \
+	X(DROP_LINK_LOCAL,    "link_local",       "dropped: from a link-local source, and neither neighbour discovery nor MLD, or too much of it") \
+	X(DROP_NESTED_TAG,    "nested_tag",       "dropped: two VLAN tags, behind which the kernel would find what was not checked") \
+	X(DROP_DYING,         "dying",            "dropped: the pod is being deleted") \
 	X(DROP_LEAK,          "leak",             "guard: dropped, would have left with a pod's address")
+
+#define REASON_DROP_FIRST REASON_DROP_SPOOFED
 
 enum reason {
 #define REASON_ENUM(id, name, what) REASON_##id,
@@ -238,6 +243,7 @@ struct sysctl_value {
 #define ATTACHMENTS_MAX	65536
 #define CIDRS_MAX	16384
 #define UPLINKS_MAX	64
+#define BUDGETS_MAX	4096	/* links that insert within the same second */
 #define SYSCTLS_MAX	256
 
 #endif

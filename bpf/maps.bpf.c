@@ -7,4 +7,4 @@
 
 #include "maps.h"
 
-char license[] SEC("license") = "GPL";
+char _license[] SEC("license") = "GPL";
