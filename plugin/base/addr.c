@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: an address is a number of 128 bits, and IPv4 is the /96 below ::ffff:0:0. Prefixes, ranges and
- * their arithmetic therefore know no family; only text and the kernel's interfaces do, and those convert
- * here. What follows from it: ::/0 holds every IPv4 address too, as it does in the programs' LPM trie.
+ * Theory: an address is a number of 128 bits, and IPv4 is the /96 below ::ffff:0:0. Prefixes,
+ * ranges and their arithmetic therefore know no family; only text and the kernel's interfaces do,
+ * and those convert here. What follows from it: ::/0 holds every IPv4 address too, as it does in
+ * the programs' LPM trie.
  */
 #include <arpa/inet.h>
 #include <endian.h>

@@ -3,8 +3,8 @@
 #define CTNAT_BASE_ADDR_H
 
 /*
- * Addresses, prefixes and ranges of both families as one type (see bpf/abi.h: 16 bytes, network order,
- * IPv4 mapped). Nothing here allocates or fails except where it says so.
+ * Addresses, prefixes and ranges of both families as one type (see bpf/abi.h: 16 bytes, network
+ * order, IPv4 mapped). Nothing here allocates or fails except where it says so.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,7 +35,7 @@ int addr_parse(const char *text, struct addr *out);
 /* Writes at most ADDR_STRLEN bytes, returns buf. */
 const char *addr_format(const struct addr *a, char buf[ADDR_STRLEN]);
 
-/* "10.244.1.0/24". Host bits are kept. Returns 0 or -EINVAL (also for a missing or too long prefix). */
+/* "10.244.1.0/24". Host bits are kept. Returns 0 or -EINVAL, also without a prefix. */
 int cidr_parse(const char *text, struct cidr *out);
 const char *cidr_format(const struct cidr *c, char buf[ADDR_STRLEN]);
 /* As people write it: 24 for the IPv4 prefix of 120 bits. */
@@ -48,7 +48,7 @@ bool cidr_overlaps(const struct cidr *a, const struct cidr *b);
 struct addr cidr_first(const struct cidr *c);			/* all host bits 0 */
 struct addr cidr_last(const struct cidr *c);			/* all host bits 1 */
 
-/* a + n, wrapping within 128 bits; last - first (not the other way round), saturating at UINT64_MAX. */
+/* a + n, wrapping within 128 bits; last - first, never less than 0, at most UINT64_MAX. */
 struct addr addr_add(const struct addr *a, unsigned long long n);
 unsigned long long addr_distance(const struct addr *first, const struct addr *last);
 
