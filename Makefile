@@ -43,6 +43,7 @@ skel   := $(patsubst %.bpf.c,$B/%.skel.h,$(wildcard bpf/*.bpf.c tests/*/*.bpf.c)
 unit   := $(patsubst %.c,$O/%,$(call src,tests/unit tests/lint))
 priv   := $(patsubst %.c,$O/%,$(call src,tests/kern tests/bpf))
 bench  := $(patsubst tests/%.c,$O/%,$(call src,tests/bench))
+tools  := $(patsubst %.c,$O/%,$(call src,tests/tools))
 fuzz   := $(patsubst tests/%.c,$B/%,$(call src,tests/fuzz))
 
 all: $O/ctnat $O/ctnatctl compile_commands.json
@@ -100,7 +101,7 @@ $B/fuzz/%: $B/fuzz/obj/tests/fuzz/%.o $B/fuzz/plugin.a
 
 check: $(unit)
 	$(Q)BUILD=$O tests/run tests/lint/*.bats $(unit)
-test: all $O/hooks/ctnat $(unit) $(priv) $(bench)
+test: all $O/hooks/ctnat $(unit) $(priv) $(tools) $(bench)
 	$(Q)BUILD=$O tests/run tests/lint/*.bats $(unit) $(priv) tests/e2e/*.bats
 demo: all
 	$(Q)BUILD=$O tests/demo

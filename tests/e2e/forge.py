@@ -1,0 +1,107 @@
+#!/usr/bin/python3 -IS
+# SPDX-License-Identifier: Apache-2.0
+"""Sends one frame that an honest pod would not send.
+
+    forge.py DEVICE TO-MAC KIND...
+
+    udp SOURCE DESTINATION       a datagram to port 7777; --vlan ID: tagged
+    arp SENDER TARGET            an ARP reply: SENDER is here
+    na TARGET                    a neighbour advertisement: TARGET is here
+    ra PREFIX                    a router advertisement: here is a router, and a prefix
+    redirect FROM DESTINATION    an ICMPv6 redirect in the name of FROM: DESTINATION is here
+    dhcp, dhcp6                  an offer of a DHCP server
+"""
+import argparse
+import socket
+import struct
+
+ETH_P_IP, ETH_P_ARP, ETH_P_8021Q, ETH_P_IPV6 = 0x800, 0x806, 0x8100, 0x86DD
+UDP, ICMPV6 = 17, 58
+ALL_NODES = "ff02::1"
+
+
+def mac(text):
+    return bytes.fromhex(text.replace(":", ""))
+
+
+def ip(text):
+    return socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
+
+
+def checksum(data):
+    total = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + bytes(len(data) % 2)))
+    total = (total & 0xFFFF) + (total >> 16)
+    return ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
+
+
+def pseudo(source, destination, protocol, length):
+    if len(source) == 4:
+        return source + destination + struct.pack("!BBH", 0, protocol, length)
+    return source + destination + struct.pack("!IxxxB", length, protocol)
+
+
+def packet(source, destination, protocol, payload, hops=64):
+    """(ethertype, packet) of either family."""
+    if len(source) == 4:
+        head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), 1, 0, hops, protocol, 0, source, destination)
+        return ETH_P_IP, head[:10] + struct.pack("!H", checksum(head)) + head[12:] + payload
+    return ETH_P_IPV6, struct.pack("!IHBB", 6 << 28, len(payload), protocol, hops) + source + destination + payload
+
+
+def datagram(source, destination, sport, dport, payload, hops=64):
+    source, destination = ip(source), ip(destination)
+    head = struct.pack("!HHHH", sport, dport, 8 + len(payload), 0)
+    total = checksum(pseudo(source, destination, UDP, 8 + len(payload)) + head + payload)
+    return packet(source, destination, UDP, head[:6] + struct.pack("!H", total or 0xFFFF) + payload, hops)
+
+
+def icmp6(source, destination, kind, payload):
+    """Hop limit 255, as neighbour discovery demands: nothing but the sender is wrong with it."""
+    source, destination = ip(source), ip(destination)
+    message = struct.pack("!BBH", kind, 0, 0) + payload
+    total = checksum(pseudo(source, destination, ICMPV6, len(message)) + message)
+    return packet(source, destination, ICMPV6, message[:2] + struct.pack("!H", total) + message[4:], 255)
+
+
+def option(kind, payload):
+    return struct.pack("!BB", kind, (2 + len(payload)) // 8) + payload
+
+
+def forge(args, here):
+    what = args.what
+    if args.kind == "udp":
+        return datagram(what[0], what[1], 40000, 7777, b"?")
+    if args.kind == "arp":
+        return ETH_P_ARP, (struct.pack("!HHBBH", 1, ETH_P_IP, 6, 4, 2) + here + ip(what[0]) +
+                           mac(args.to) + ip(what[1]))
+    if args.kind == "na":    # flags: solicited and override
+        return icmp6(what[0], ALL_NODES, 136, struct.pack("!I", 3 << 29) + ip(what[0]) + option(2, here))
+    if args.kind == "ra":    # hop limit 64, life 1800 s; the prefix on link and for addresses
+        prefix = struct.pack("!BBIII", 64, 0xC0, 1800, 1800, 0) + ip(what[0])
+        return icmp6("fe80::bad", ALL_NODES, 134, struct.pack("!BBHII", 64, 0, 1800, 0, 0) +
+                     option(1, here) + option(3, prefix))
+    if args.kind == "redirect":
+        return icmp6(what[0], ALL_NODES, 137, bytes(4) + ip("fe80::bad") + ip(what[1]) + option(2, here))
+    if args.kind == "dhcp":
+        return datagram("10.244.1.1", "255.255.255.255", 67, 68, b"\2\1\6\0" + bytes(232) + b"\x63\x82\x53\x63\x35\1\2\xff")
+    return datagram("fe80::bad", ALL_NODES, 547, 546, b"\2\0\0\0")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("device")
+    parser.add_argument("to")
+    parser.add_argument("kind", choices=("udp", "arp", "na", "ra", "redirect", "dhcp", "dhcp6"))
+    parser.add_argument("what", nargs="*")
+    parser.add_argument("--vlan", type=int)
+    args = parser.parse_args()
+
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    sock.bind((args.device, 0))
+    here = sock.getsockname()[4]
+    ethertype, payload = forge(args, here)
+    tag = struct.pack("!HH", ETH_P_8021Q, args.vlan) if args.vlan else b""
+    sock.send(mac(args.to) + here + tag + struct.pack("!H", ethertype) + payload)
+
+
+main()

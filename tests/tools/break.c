@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What an administrator, another program or an attacker may do to a node, for tests that want it done. It happens in the
+ * network namespace that this runs in.
+ */
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kern/tcattach.h"
+#include "lib/ctfill.h"
+
+static int fill(const char *count, struct err *err)
+{
+	return ctfill(strtoul(count, NULL, 10), err);
+}
+
+static int flush(const char *unused, struct err *err)
+{
+	(void)unused;
+	return ctfill_flush(err);
+}
+
+static int detach_from_pod(const char *link, struct err *err)
+{
+	return tc_detach(if_nametoindex(link), TC_HOOK_INGRESS, err);
+}
+
+static int detach_to_uplink(const char *link, struct err *err)
+{
+	return tc_detach(if_nametoindex(link), TC_HOOK_EGRESS, err);
+}
+
+static const struct {
+	const char *name, *arg;
+	int (*run)(const char *arg, struct err *err);
+} commands[] = {
+	{ "fill", "COUNT", fill },		/* that many assured conntrack entries */
+	{ "flush", "", flush },			/* no conntrack entry at all */
+	{ "detach-from-pod", "LINK", detach_from_pod },
+	{ "detach-to-uplink", "LINK", detach_to_uplink },
+};
+
+int main(int argc, char **argv)
+{
+	struct err err;
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (argc < 2 || strcmp(argv[1], commands[i].name) || argc != 2 + !!*commands[i].arg)
+			continue;
+		if (!commands[i].run(argv[2], &err))
+			return 0;
+		fprintf(stderr, "break: %s\n", err.msg);
+		return 1;
+	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		fprintf(stderr, "usage: break %s %s\n", commands[i].name, commands[i].arg);
+	return 2;
+}
