@@ -24,7 +24,7 @@ struct addr_range {
 /*
  * Writes the disjoint intervals, ascending, adjacent ones joined, of all addresses of `family` whose longest
  * prefix among in[0..n) has `class`. The same prefix twice: the later one counts.
- * Returns their number, or -ENOSPC if max is too small (2 * n + 1 always suffices).
+ * Returns their number, or -ENOSPC if max is too small (2 * n + 1 always suffices), or -ENOMEM.
  */
 int cidrset_flatten(const struct classed_cidr *in, size_t n, int family, __u32 class,
 		    struct addr_range *out, size_t max);
