@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: two prefixes are disjoint, or one lies in the other. Sorted by first address, and the shorter
- * first, they are the opening brackets of a nested text; a stack holds those that are open, and the
- * innermost one (the longest prefix) speaks for the addresses from the cursor to the next bracket:
+ * Theory: two prefixes are disjoint, or one lies in the other. Sorted by first address, and the
+ * shorter first, they are the opening brackets of a nested text; a stack holds those that are open, and
+ * the innermost (the longest prefix) speaks for the addresses from the cursor to the next bracket:
  *
  *	10.0.0.0/8    (                        )
  *	10.9.0.0/16       (        )
@@ -29,7 +29,8 @@ static const struct addr_range all_v6[] = {
 	{ { { 0 } },
 	  { { [10] = 0xff, [11] = 0xfe, [12] = 0xff, [13] = 0xff, [14] = 0xff, [15] = 0xff } } },
 	{ { { [9] = 1 } },
-	  { { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } } },
+	  { { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	      0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } } },
 };
 
 struct flatten {
@@ -74,7 +75,7 @@ static int append(struct flatten *f, const struct addr_range *range)
 	return 0;
 }
 
-/* The innermost prefix speaks for everything from the cursor up to `last`, as far as the family goes. */
+/* The innermost prefix speaks for what lies from the cursor to `last`, as far as the family goes. */
 static int advance(struct flatten *f, const struct addr *last)
 {
 	const struct classed_cidr *inner = f->open[f->depth - 1];
@@ -157,6 +158,7 @@ int cidrset_flatten(const struct classed_cidr *in, size_t n, int family, __u32 c
 		sorted[i] = &in[i];
 	qsort(sorted, n, sizeof(*sorted), compare);
 
+	/* One prefix of each length at most, or the stack would not hold them. */
 	for (size_t i = 0; i < n && !ret; i++)
 		if (i + 1 == n || !same_prefix(sorted[i], sorted[i + 1]))
 			ret = open_prefix(&f, sorted[i]);

@@ -97,7 +97,8 @@ static void holes_at_both_ends_leave_the_middle(void **state)
 static void neighbours_of_one_class_join(void **state)
 {
 	const struct given halves[] = {
-		{ "10.1.0.0/16", 4 }, { "10.0.0.0/16", 4 }, { "10.1.7.0/24", 4 }, { "10.3.0.0/16", 4 }, { NULL, 0 },
+		{ "10.1.0.0/16", 4 }, { "10.0.0.0/16", 4 }, { "10.1.7.0/24", 4 }, { "10.3.0.0/16", 4 },
+		{ NULL, 0 },
 	};
 
 	(void)state;
@@ -113,6 +114,19 @@ static void of_the_same_prefix_the_later_counts(void **state)
 	(void)state;
 	assert_flat(twice, AF_INET, 4, "");
 	assert_flat(twice, AF_INET, 1, "10.0.0.0-10.255.255.255");
+}
+
+static void a_prefix_may_come_any_number_of_times(void **state)
+{
+	struct classed_cidr in[1000];
+	struct addr_range out[1];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(in); i++) {
+		assert_int_equal(cidr_parse("10.0.0.0/8", &in[i].cidr), 0);
+		in[i].class = i + 1 == COUNT(in);
+	}
+	assert_int_equal(cidrset_flatten(in, COUNT(in), AF_INET, 1, out, COUNT(out)), 1);
 }
 
 static void the_last_address_ends_it(void **state)
@@ -131,7 +145,7 @@ static void the_last_address_ends_it(void **state)
 		    "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
 }
 
-/* As in the programs' trie: ::/0 is shorter than 0.0.0.0/0, and speaks for IPv4 where that is not given. */
+/* As in the programs' trie: ::/0 is shorter than 0.0.0.0/0, and speaks for what that leaves. */
 static void the_whole_of_ipv6_holds_ipv4(void **state)
 {
 	const struct given both[] = {
@@ -158,7 +172,7 @@ static void too_little_room_is_said(void **state)
 	assert_int_equal(cidrset_flatten(in, n, AF_INET, 4, out, 2), 2);
 }
 
-/* ---- random prefixes and the obvious way to look an address up ------------------------------------ */
+/* ---- random prefixes, and the obvious way to look an address up ------------------------------ */
 
 static unsigned int seed = 1;	/* the same numbers in every run */
 
@@ -208,8 +222,8 @@ static __u32 longest_match(const struct classed_cidr *in, size_t n, const struct
 	return best ? best->class : 0;
 }
 
-static void assert_agree(const struct classed_cidr *in, size_t n, const struct addr_range *out, int found,
-			 int family, __u32 class, const struct addr *a)
+static void assert_agree(const struct classed_cidr *in, size_t n, const struct addr_range *out,
+			 int found, int family, __u32 class, const struct addr *a)
 {
 	char text[ADDR_STRLEN];
 	bool inside = false;
@@ -273,6 +287,7 @@ int main(void)
 		cmocka_unit_test(holes_at_both_ends_leave_the_middle),
 		cmocka_unit_test(neighbours_of_one_class_join),
 		cmocka_unit_test(of_the_same_prefix_the_later_counts),
+		cmocka_unit_test(a_prefix_may_come_any_number_of_times),
 		cmocka_unit_test(the_last_address_ends_it),
 		cmocka_unit_test(the_whole_of_ipv6_holds_ipv4),
 		cmocka_unit_test(too_little_room_is_said),
