@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Theory: two prefixes are disjoint, or one lies in the other. Sorted by first address, and the
- * shorter first, they are the opening brackets of a nested text; a stack holds those that are open, and
- * the innermost (the longest prefix) speaks for the addresses from the cursor to the next bracket:
+ * shorter first, they are the opening brackets of a nested text; a stack holds those that are open,
+ * and the innermost (the longest prefix) speaks for the addresses from the cursor to the next bracket:
  *
  *	10.0.0.0/8    (                        )
  *	10.9.0.0/16       (        )
@@ -40,7 +40,7 @@ struct flatten {
 	struct addr_range *out;
 	size_t n, max;
 	struct addr cursor;			/* all before it is written */
-	bool ended;				/* the cursor would be beyond the last address there is */
+	bool ended;				/* the cursor is beyond the last address there is */
 	const struct classed_cidr *open[PREFIX_LENGTHS];
 	size_t depth;
 };
@@ -75,7 +75,7 @@ static int append(struct flatten *f, const struct addr_range *range)
 	return 0;
 }
 
-/* The innermost prefix speaks for what lies from the cursor to `last`, as far as the family goes. */
+/* The innermost prefix speaks for what lies from the cursor to `last`, if of the family. */
 static int advance(struct flatten *f, const struct addr *last)
 {
 	const struct classed_cidr *inner = f->open[f->depth - 1];

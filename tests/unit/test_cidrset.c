@@ -97,8 +97,8 @@ static void holes_at_both_ends_leave_the_middle(void **state)
 static void neighbours_of_one_class_join(void **state)
 {
 	const struct given halves[] = {
-		{ "10.1.0.0/16", 4 }, { "10.0.0.0/16", 4 }, { "10.1.7.0/24", 4 }, { "10.3.0.0/16", 4 },
-		{ NULL, 0 },
+		{ "10.1.0.0/16", 4 }, { "10.0.0.0/16", 4 }, { "10.1.7.0/24", 4 },
+		{ "10.3.0.0/16", 4 }, { NULL, 0 },
 	};
 
 	(void)state;
@@ -142,7 +142,8 @@ static void the_last_address_ends_it(void **state)
 	assert_flat(last, AF_INET, 1, "255.255.255.255-255.255.255.255");
 	assert_flat(last, AF_INET6, 4,
 		    "ffff::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffd "
-		    "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+		    "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
+		    "-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
 }
 
 /* As in the programs' trie: ::/0 is shorter than 0.0.0.0/0, and speaks for what that leaves. */
@@ -204,7 +205,7 @@ static size_t random_prefixes(struct classed_cidr *in)
 
 		/* A new one, or one inside of another. */
 		if (i && rand_r(&seed) % 2)
-			memcpy(c.addr.byte, in[rand_r(&seed) % i].cidr.addr.byte, 8 + rand_r(&seed) % 8);
+			memcpy(&c.addr, &in[rand_r(&seed) % i].cidr.addr, 8 + rand_r(&seed) % 8);
 		c.len = addr_is_v4(&c.addr) ? 96 + rand_r(&seed) % 33 : rand_r(&seed) % 129;
 		in[i].cidr = cidr_mask(&c);
 		in[i].class = 1 + rand_r(&seed) % 4;
