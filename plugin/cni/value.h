@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CTNAT_CNI_VALUE_H
+#define CTNAT_CNI_VALUE_H
+
+/* JSON strings that stand for addresses and names. Each returns 0, or rejects the value by its path. */
+#include "base/addr.h"
+#include "cni/json.h"
+
+/* "10.244.1.5" or "fd00::5". */
+int value_addr(const struct json *value, struct addr *out, struct err *err);
+/* "10.244.1.0/24", without host bits: who writes 10.244.1.5/24 may have meant either. */
+int value_cidr(const struct json *value, struct cidr *out, struct err *err);
+/* An address that a prefix may follow, which is of no interest: "10.244.1.5" or "10.244.1.5/24". */
+int value_host(const struct json *value, struct addr *out, struct err *err);
+/* One that an interface can have. */
+int value_mac(const struct json *value, __u8 out[MAC_LEN], struct err *err);
+/* By the specification's rule for names, fitting `size` bytes with its NUL. */
+int value_name(const struct json *value, char *out, size_t size, struct err *err);
+int value_ifname(const struct json *value, char out[IFNAME_MAX], struct err *err);
+
+/* The same from plain text (CNI_ARGS): 0 or -EINVAL. */
+int host_parse(const char *text, struct addr *out);
+
+#endif
