@@ -75,7 +75,7 @@ static int record_addr(struct node *node, const struct host_link *link, const st
 
 struct importing {
 	struct node *node;
-	int prog_fd;		/* -1: this level has no programs */
+	int prog_fd;		/* -1: this level has none, and what is there goes */
 };
 
 static int import_link(const struct host_link *link, void *data, struct err *err)
@@ -90,12 +90,14 @@ static int import_link(const struct host_link *link, void *data, struct err *err
 	att.n_addrs = n;
 	memcpy(att.host_ifname, link->name, sizeof(att.host_ifname));
 	memcpy(att.network, link->network, sizeof(att.network));
-	ret = map_create(im->node->maps.fd[MAP_ATTACHMENTS], &link->key, &att);
 	for (size_t i = 0; i < n && !ret; i++)
 		ret = record_addr(im->node, link, &att.addrs[i]);
+	if (!ret)
+		ret = map_create(im->node->maps.fd[MAP_ATTACHMENTS], &link->key, &att);
 	if (ret < 0 && ret != -EEXIST)
 		return err_set(err, ret, "record the pod behind interface '%s'", link->name);
-	ret = im->prog_fd < 0 ? 0 : tc_attach(link->ifindex, TC_HOOK_INGRESS, im->prog_fd, err);
+	ret = im->prog_fd < 0 ? tc_detach(link->ifindex, TC_HOOK_INGRESS, err) :
+				tc_attach(link->ifindex, TC_HOOK_INGRESS, im->prog_fd, err);
 	return ret == -ENODEV ? 0 : ret;	/* it went meanwhile */
 }
 

@@ -225,7 +225,7 @@ static int each_guard(struct node *node, int (*fn)(const void *, const void *, v
 
 int guard_attach(struct node *node, struct err *err)
 {
-	return each_guard(node, attach_one, err);
+	return node->config.level < LEVEL_NFTABLES ? each_guard(node, attach_one, err) : guard_detach(node, err);
 }
 
 int guard_verify(struct node *node, struct err *err)

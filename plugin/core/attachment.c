@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Theory. An attachment is made by steps in a fixed order, each of which knows how to undo itself; ADD does them first to
+ * last, DEL undoes them last to first. There is one list, so ADD and DEL cannot drift apart:
+ *
+ *	step		do						undo
+ *	record		`attachments`: pending				forget it
+ *	addresses	take them in `pods`, or from the delegate	give them back
+ *	conntrack	-						flush every entry of the addresses
+ *	link		the veth pair, down				delete it: from here nothing reaches the pod
+ *	program		from_pod on the host side			-  (goes with the link)
+ *	host		addresses, sysctls, alias, up			-
+ *	pod		addresses, routes, gateway			-
+ *	routes		host routes to the addresses			-
+ *	ready		`pods` and `attachments`: ready			dying: from_pod drops from now on
+ *
+ * Read the right column upwards and the order of DEL is: dying, link gone, conntrack flushed, address free, forgotten. So an
+ * address is never handed out while somebody can still speak from it, or while an entry could deliver to it; and never
+ * forgotten before all is done.
+ *
+ * A crash at any instruction: the record is the first thing made and the last forgotten, so whatever exists has a record
+ * that is not ready, and a lock that is free. The next ADD of the same key unmakes it first; DEL and GC unmake it; an ADD that
+ * runs out of addresses too. The record's own list of addresses is only complete once it is ready; before that
+ * `pods` is walked for what bears the key. No undo believes the record further than that: each asks the kernel, and takes
+ * "already gone" for done.
+ *
+ * Everything here happens under the attachment's lock.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/hook.h"
+#include "core/attachment.h"
+#include "core/basetable.h"
+#include "core/import.h"
+#include "core/ipam.h"
+#include "core/journal.h"
+#include "core/plumb.h"
+#include "core/reclaim.h"
+#include "kern/ctnl.h"
+#include "kern/netns.h"
+#include "kern/nft.h"
+#include "kern/rtnl_link.h"
+
+bool delegates(const struct network *net)
+{
+	return net->ipam_type[0] && strcmp(net->ipam_type, "ctnat");
+}
+
+static int map_fd(const struct attachment_work *w, enum map_id id)
+{
+	return w->node->maps.fd[id];
+}
+
+static bool has_maps(const struct attachment_work *w)
+{
+	return map_fd(w, MAP_ATTACHMENTS) >= 0;
+}
+
+/* ---- record --------------------------------------------------------------------------------------- */
+
+static int do_record(struct attachment_work *w, struct err *err)
+{
+	int ret;
+
+	memset(&w->record, 0, sizeof(w->record));
+	w->record.state = STATE_PENDING;
+	w->record.created = clock_realtime();
+	identity_host_ifname(&w->req->key, w->record.host_ifname);
+	memcpy(w->record.network, w->net->name, sizeof(w->record.network));
+	if (delegates(w->net))
+		memcpy(w->record.ipam, w->net->ipam_type, sizeof(w->record.ipam));
+	ret = map_create(map_fd(w, MAP_ATTACHMENTS), &w->req->key, &w->record);
+	if (ret < 0)
+		return err_set(err, ret, "record in map 'attachments'");
+	w->recorded = true;
+	w->is_delegated = delegates(w->net);
+	return 0;
+}
+
+static int undo_record(struct attachment_work *w, struct err *err)
+{
+	int ret = has_maps(w) ? map_delete(map_fd(w, MAP_ATTACHMENTS), &w->req->key) : 0;
+
+	if (ret < 0 && ret != -ENOENT)
+		return err_set(err, ret, "forget in map 'attachments'");
+	w->recorded = false;
+	return 0;
+}
+
+/* ---- addresses -------------------------------------------------------------------------------------- */
+
+/* ctnat's own ranges; with what dead attachments still hold, if need be. */
+static int allocate(struct attachment_work *w, struct err *err)
+{
+	struct attachment_key holder;
+	int ret;
+
+	ret = ipam_allocate(&w->node->maps, &w->req->key, w->net, w->addrs, &w->n_addrs, &holder, err);
+	if (ret == -EADDRINUSE && reclaim_one(w->node, w->net, w->req, &holder, &w->lock) > 0)
+		return ipam_allocate(&w->node->maps, &w->req->key, w->net, w->addrs, &w->n_addrs, NULL, err);
+	if (ret == -ENOSPC && reclaim_dead(w->node, w->net, w->req, &w->lock) > 0)
+		return ipam_allocate(&w->node->maps, &w->req->key, w->net, w->addrs, &w->n_addrs, NULL, err);
+	return ret;
+}
+
+static int claim_delegated(struct attachment_work *w, const struct addr *addr, struct err *err)
+{
+	struct attachment_key holder;
+	int ret = ipam_claim(&w->node->maps, &w->req->key, addr, POD_DELEGATED, &holder, err);
+
+	if (ret == -EADDRINUSE && reclaim_one(w->node, w->net, w->req, &holder, &w->lock) > 0)
+		ret = ipam_claim(&w->node->maps, &w->req->key, addr, POD_DELEGATED, NULL, err);
+	if (!ret && !table_range_holds(w->node, addr))
+		ret = nft_pod_add(&w->node->nf, addr, err);
+	return ret;
+}
+
+static int delegate(struct attachment_work *w, struct err *err)
+{
+	int ret = w->req->delegate(VERB_ADD, w->req, w->net, &w->delegated, err);
+
+	for (size_t i = 0; i < w->delegated.n_addrs && !ret; i++) {
+		const struct addr *addr = &w->delegated.addrs[i].addr;
+
+		ret = claim_delegated(w, addr, err);
+		if (!ret)
+			w->addrs[w->n_addrs++] = *addr;
+	}
+	return ret;
+}
+
+static int do_addresses(struct attachment_work *w, struct err *err)
+{
+	w->n_addrs = 0;
+	return w->is_delegated ? delegate(w, err) : allocate(w, err);
+}
+
+static int free_one(struct attachment_work *w, const struct addr *addr, struct err *err)
+{
+	struct pod pod;
+	int ret = 0;
+
+	if (!map_get(map_fd(w, MAP_PODS), addr, &pod) && pod.flags & POD_DELEGATED && !table_range_holds(w->node, addr))
+		ret = nft_pod_del(&w->node->nf, addr, err);
+	return ret < 0 ? ret : ipam_free(&w->node->maps, &w->req->key, addr, err);
+}
+
+/* The delegate forgets first: were it told last, a crash between would leave its address taken with nobody to tell it. */
+static int undo_addresses(struct attachment_work *w, struct err *err)
+{
+	struct request del = *w->req;
+	int ret = 0;
+
+	del.verb = VERB_DEL;
+	if (w->is_delegated)
+		ret = w->req->delegate(VERB_DEL, &del, w->net, NULL, err);
+	for (size_t i = 0; i < w->n_addrs && !ret && has_maps(w); i++)
+		ret = free_one(w, &w->addrs[i], err);
+	return ret;
+}
+
+/* ---- conntrack, link, program ----------------------------------------------------------------------- */
+
+static int undo_conntrack(struct attachment_work *w, struct err *err)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < w->n_addrs && !ret; i++)
+		ret = ctnl_flush_addr(&w->node->nf, &w->addrs[i], NULL, err);
+	return ret;
+}
+
+static int undo_link(struct attachment_work *w, struct err *err)
+{
+	struct link link;
+	int ret = rtnl_link_get_name(&w->node->rt, w->record.host_ifname, &link, err);
+	__u32 ifindex = link.ifindex;
+
+	if (ret == -ENODEV)
+		return 0;
+	if (!ret)
+		ret = rtnl_link_del(&w->node->rt, link.ifindex, err);
+	if (ret < 0 && ret != -ENODEV)
+		return err_wrap(err, "interface '%s'", w->record.host_ifname);
+	if (has_maps(w))
+		map_delete(map_fd(w, MAP_BUDGETS), &ifindex);
+	return 0;
+}
+
+/* ---- ready ------------------------------------------------------------------------------------------ */
+
+static int set_pods(struct attachment_work *w, __u32 state)
+{
+	for (size_t i = 0; i < w->n_addrs; i++) {
+		struct pod pod;
+		int ret = map_get(map_fd(w, MAP_PODS), &w->addrs[i], &pod);
+
+		if (ret == -ENOENT || (!ret && !key_equal(&pod.owner, &w->req->key)))
+			continue;
+		if (ret < 0)
+			return ret;
+		pod.state = state;
+		pod.generation++;
+		if (state == STATE_READY) {
+			pod.ifindex = w->record.ifindex;
+			pod.flags |= w->record.flags;
+			memcpy(pod.host_mac, w->host_mac, sizeof(pod.host_mac));
+			memcpy(pod.pod_mac, w->pod_mac, sizeof(pod.pod_mac));
+		}
+		ret = map_set(map_fd(w, MAP_PODS), &w->addrs[i], &pod);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+static int set_record(struct attachment_work *w, __u32 state)
+{
+	w->record.state = state;
+	return map_set(map_fd(w, MAP_ATTACHMENTS), &w->req->key, &w->record);
+}
+
+static int do_ready(struct attachment_work *w, struct err *err)
+{
+	unsigned long long inode;
+	int ret = netns_inode(w->pod_netns, &inode, err);
+
+	if (ret < 0)
+		return ret;
+	w->record.netns = inode;
+	w->record.n_addrs = w->n_addrs;
+	memcpy(w->record.addrs, w->addrs, sizeof(w->record.addrs));
+	ret = node_same_instance(w->node, err);
+	if (ret < 0)
+		return ret;
+	ret = set_pods(w, STATE_READY);
+	if (!ret)
+		ret = set_record(w, STATE_READY);
+	return ret < 0 ? err_set(err, ret, "record as ready") : 0;
+}
+
+static int undo_ready(struct attachment_work *w, struct err *err)
+{
+	int ret;
+
+	if (!w->recorded)
+		return 0;
+	ret = set_pods(w, STATE_DYING);
+	/* a record that never was ready stays pending: its list of addresses is not complete */
+	if (!ret && w->record.state == STATE_READY)
+		ret = set_record(w, STATE_DYING);
+	return ret < 0 ? err_set(err, ret, "record as dying") : 0;
+}
+
+/* ---- the list --------------------------------------------------------------------------------------- */
+
+static const struct step {
+	const char *name;
+	int (*make)(struct attachment_work *w, struct err *err);
+	int (*undo)(struct attachment_work *w, struct err *err);
+} steps[] = {
+	{ "record", do_record, undo_record },
+	{ "addresses", do_addresses, undo_addresses },
+	{ "conntrack", NULL, undo_conntrack },
+	{ "link", plumb_link, undo_link },
+	{ "program", plumb_program, NULL },
+	{ "host", plumb_host, NULL },
+	{ "pod", plumb_pod, NULL },
+	{ "routes", plumb_routes, NULL },
+	{ "ready", do_ready, undo_ready },
+};
+
+#define N_STEPS (sizeof(steps) / sizeof(steps[0]))
+
+static int undo_from(struct attachment_work *w, size_t last, struct err *err)
+{
+	for (size_t i = last + 1; i-- > 0;) {
+		int ret;
+
+		if (!steps[i].undo)
+			continue;
+		hook_point("undo", steps[i].name, "before");
+		ret = steps[i].undo(w, err);
+		hook_point("undo", steps[i].name, "after");
+		if (ret < 0)
+			return err_wrap(err, "undo %s", steps[i].name);
+	}
+	return 0;
+}
+
+int attachment_make(struct attachment_work *w, struct err *err)
+{
+	for (size_t i = 0; i < N_STEPS; i++) {
+		int ret;
+
+		if (!steps[i].make)
+			continue;
+		hook_point("do", steps[i].name, "before");
+		ret = steps[i].make(w, err);
+		hook_point("do", steps[i].name, "after");
+		if (ret < 0) {
+			undo_from(w, i, NULL);
+			return err_wrap(err, "%s", steps[i].name);
+		}
+	}
+	return 0;
+}
+
+int attachment_unmake(struct attachment_work *w, struct err *err)
+{
+	return undo_from(w, N_STEPS - 1, err);
+}
+
+/* Of the record's addresses those that still are the attachment's: a DEL that died half-way has freed some. */
+static void keep_owned(struct attachment_work *w)
+{
+	struct pod pod;
+
+	w->n_addrs = 0;
+	for (__u32 i = 0; i < w->record.n_addrs && i < POD_ADDRS_MAX; i++)
+		if (!map_get(map_fd(w, MAP_PODS), &w->record.addrs[i], &pod) && key_equal(&pod.owner, &w->req->key))
+			w->addrs[w->n_addrs++] = w->record.addrs[i];
+}
+
+/* What the record, `pods` or, without either, the link's own routes say. */
+static int find_addrs(struct attachment_work *w, struct err *err)
+{
+	struct link link;
+	int ret;
+
+	if (w->recorded && w->record.state != STATE_PENDING) {
+		keep_owned(w);
+		return 0;
+	}
+	if (w->recorded)
+		return ipam_owned(&w->node->maps, &w->req->key, w->addrs, &w->n_addrs, err);
+	ret = rtnl_link_get_name(&w->node->rt, w->record.host_ifname, &link, err);
+	if (ret < 0)
+		return ret == -ENODEV ? 0 : ret;
+	return import_addrs(w->node, link.ifindex, w->addrs, &w->n_addrs, err);
+}
+
+int attachment_open(struct attachment_work *w, const struct request *req, const struct network *net, struct node *node,
+		    bool wait, const struct attachment_lock *held, struct err *err)
+{
+	int ret;
+
+	memset(w, 0, sizeof(*w));
+	w->req = req;
+	w->net = net;
+	w->node = node;
+	w->lock.fd = -1;
+	w->pod_netns = -1;
+	w->is_delegated = delegates(net);
+	identity_host_ifname(&req->key, w->record.host_ifname);
+	if (has_maps(w)) {
+		ret = identity_lock(&req->key, wait, held, &w->lock, err);
+		if (ret < 0)
+			return ret;
+		ret = map_get(map_fd(w, MAP_ATTACHMENTS), &req->key, &w->record);
+		if (ret < 0 && ret != -ENOENT)
+			return err_set(err, ret, "read map 'attachments'");
+		w->recorded = !ret;
+		if (w->recorded)
+			w->is_delegated = w->record.ipam[0] || w->is_delegated;
+	}
+	return find_addrs(w, err);
+}
+
+void attachment_close(struct attachment_work *w)
+{
+	nl_close(&w->pod_rt);
+	cleanup_close(&w->pod_netns);
+	cleanup_close(&w->lock.fd);
+}

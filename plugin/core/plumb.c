@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Theory: point to point. The pod has its addresses as /32 and /128, so it asks for nobody but its gateway, which is
+ * the same for every pod (169.254.1.1, fe80::1) and is an address of the host's side of its own veth. So nothing is bridged,
+ * nothing is proxied, and the host answers ARP and ND by itself. The pod also gets a permanent neighbour entry for the
+ * gateway, which saves the first packet a round trip; it is no more than that, for `tuning` with a `mac` flushes it. The host
+ * has none for the pod: the pod may change its MAC.
+ *
+ * Both MACs are set when the veth is created: a MAC that is set later changes under udev's eyes, and neighbours would have
+ * to be told. No DAD is waited for: an address that `pods` gave out is nobody else's.
+ *
+ * A host route per address names the node's own address as the preferred source, so that the node speaks to its pods
+ * as itself, not as 169.254.1.1. from_pod is on the link before it is up, and lets nothing through before the pod is ready.
+ */
+#include <errno.h>
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "core/plumb.h"
+#include "kern/bpfobj.h"
+#include "kern/netns.h"
+#include "kern/rtnl_addr.h"
+#include "kern/rtnl_link.h"
+#include "kern/rtnl_neigh.h"
+#include "kern/rtnl_route.h"
+#include "kern/sysctl.h"
+#include "kern/tcattach.h"
+
+struct addr pod_gateway(int family)
+{
+	struct addr addr;
+
+	addr_parse(family == AF_INET ? POD_GATEWAY4 : POD_GATEWAY6, &addr);
+	return addr;
+}
+
+static bool has_family(const struct attachment_work *w, int family)
+{
+	for (size_t i = 0; i < w->n_addrs; i++)
+		if (addr_family(&w->addrs[i]) == family)
+			return true;
+	return false;
+}
+
+static const int families[] = { AF_INET, AF_INET6 };
+
+/* ---- link ------------------------------------------------------------------------------------------- */
+
+/* Whose name was taken: that of the host's side, by a link without a record (then it goes), or the pod's? */
+static int clear_leftover(struct attachment_work *w, struct err *err)
+{
+	struct link link;
+	int ret = rtnl_link_get_name(&w->node->rt, w->record.host_ifname, &link, NULL);
+
+	if (ret < 0)
+		return err_cni(err, CNI_INVALID_ENV, "CNI_IFNAME '%s' already exists in CNI_NETNS '%s'",
+			       w->req->key.ifname, w->req->netns);
+	return rtnl_link_del(&w->node->rt, link.ifindex, err);
+}
+
+int plumb_link(struct attachment_work *w, struct err *err)
+{
+	struct veth_spec spec = {
+		.host_name = w->record.host_ifname,
+		.pod_name = w->req->key.ifname,
+		.pod_netns = w->pod_netns,
+		.mtu = w->node->config.mtu,
+	};
+	struct link link;
+	int ret;
+
+	identity_mac(&w->req->key, 0, w->host_mac);
+	identity_mac(&w->req->key, 1, w->pod_mac);
+	if (w->net->has_mac)
+		memcpy(w->pod_mac, w->net->mac, sizeof(w->pod_mac));
+	memcpy(spec.host_mac, w->host_mac, sizeof(spec.host_mac));
+	memcpy(spec.pod_mac, w->pod_mac, sizeof(spec.pod_mac));
+
+	ret = rtnl_veth_add(&w->node->rt, &spec, err);
+	if (ret == -EEXIST) {
+		ret = clear_leftover(w, err);
+		if (!ret)
+			ret = rtnl_veth_add(&w->node->rt, &spec, err);
+	}
+	if (!ret)
+		ret = rtnl_link_get_name(&w->node->rt, spec.host_name, &link, err);
+	if (ret < 0)
+		return err_wrap(err, "veth '%s' with '%s' in '%s'", spec.host_name, spec.pod_name, w->req->netns);
+	w->record.ifindex = link.ifindex;
+	w->record.flags = w->net->shaped ? POD_SHAPED : 0;
+	return 0;
+}
+
+int plumb_program(struct attachment_work *w, struct err *err)
+{
+	_cleanup_close_ int prog_fd = -1;
+
+	if (w->node->config.level >= LEVEL_NFTABLES)
+		return 0;
+	prog_fd = bpfobj_prog(PIN_FROM_POD, err);
+	return prog_fd < 0 ? prog_fd : tc_attach(w->record.ifindex, TC_HOOK_INGRESS, prog_fd, err);
+}
+
+/* ---- the host's side -------------------------------------------------------------------------------- */
+
+/* A sysctl of the interface, of this or of the pod's namespace. One that is not there (no IPv6) is as it should be. */
+static int set_conf(int family, const char *ifname, const char *name, const char *value, struct err *err)
+{
+	char path[96];
+	int ret;
+
+	snprintf(path, sizeof(path), "net/ipv%d/conf/%s/%s", family == AF_INET ? 4 : 6, ifname, name);
+	ret = sysctl_write(path, value, err);
+	return ret == -ENOENT ? 0 : ret;
+}
+
+static int host_sysctls(struct attachment_work *w, struct err *err)
+{
+	static const struct {
+		int family;
+		const char *name, *value;
+	} list[] = {
+		/* hairpins come and go by one interface: no redirects about them */
+		{ AF_INET, "send_redirects", "0" },   { AF_INET, "accept_redirects", "0" },
+		{ AF_INET, "forwarding", "1" },	      { AF_INET6, "accept_ra", "0" },
+		{ AF_INET6, "accept_redirects", "0" }, { AF_INET6, "forwarding", "1" },
+	};
+	const char *ifname = w->record.host_ifname;
+	int ret = 0;
+
+	if (has_family(w, AF_INET6))
+		ret = set_conf(AF_INET6, ifname, "disable_ipv6", "0", err);
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]) && !ret; i++)
+		ret = set_conf(list[i].family, ifname, list[i].name, list[i].value, err);
+	return ret;
+}
+
+int plumb_host(struct attachment_work *w, struct err *err)
+{
+	char alias[ALIAS_MAX];
+	struct link_change change = { .set_up = true, .up = true, .no_linklocal = true, .alias = alias };
+	int ret = host_sysctls(w, err);
+
+	identity_alias(&w->req->key, w->net->name, alias);
+	if (!ret)
+		ret = rtnl_link_change(&w->node->rt, w->record.ifindex, &change, err);
+	for (size_t i = 0; i < 2 && !ret; i++) {
+		struct ifaddr gateway = {
+			.cidr = cidr_host(&(struct addr){ { 0 } }),
+			.ifindex = w->record.ifindex,
+			.scope = RT_SCOPE_LINK,
+			.flags = IFA_F_NODAD,
+		};
+
+		if (!has_family(w, families[i]))
+			continue;
+		gateway.cidr.addr = pod_gateway(families[i]);
+		if (families[i] == AF_INET6)
+			gateway.cidr.len = 64;	/* with the on-link route to the pod's own link-local address */
+		ret = rtnl_addr_add(&w->node->rt, &gateway, err);
+		if (ret == -EEXIST)
+			ret = 0;
+	}
+	return ret < 0 ? err_wrap(err, "interface '%s'", w->record.host_ifname) : 0;
+}
+
+/* ---- the pod's side --------------------------------------------------------------------------------- */
+
+const struct pod_route *plumb_pod_routes(const struct attachment_work *w, size_t *n)
+{
+	*n = delegates(w->net) && !w->net->n_routes ? w->delegated.n_routes : w->net->n_routes;
+	return *n && *n == w->net->n_routes ? w->net->routes : w->delegated.routes;
+}
+
+/* Runs inside the pod's namespace: sysctls have no other way in. */
+static int allow_ipv6(void *data, struct err *err)
+{
+	return set_conf(AF_INET6, data, "disable_ipv6", "0", err);
+}
+
+static int pod_addresses(struct attachment_work *w, int ifindex, struct err *err)
+{
+	char text[ADDR_STRLEN];
+
+	for (size_t i = 0; i < w->n_addrs; i++) {
+		struct ifaddr addr = {
+			.cidr = cidr_host(&w->addrs[i]),
+			.ifindex = ifindex,
+			.scope = RT_SCOPE_UNIVERSE,
+			.flags = IFA_F_NODAD | IFA_F_NOPREFIXROUTE,
+		};
+		int ret = rtnl_addr_add(&w->pod_rt, &addr, err);
+
+		if (ret < 0)
+			return err_wrap(err, "address %s", addr_format(&w->addrs[i], text));
+	}
+	return 0;
+}
+
+/* The gateway, on-link and known by its MAC. */
+static int pod_gateway_of(struct attachment_work *w, int ifindex, int family, struct err *err)
+{
+	struct addr gateway = pod_gateway(family);
+	struct route on_link = { .dst = cidr_host(&gateway), .oif = ifindex, .scope = RT_SCOPE_LINK };
+	int ret = rtnl_neigh_set(&w->pod_rt, ifindex, &gateway, w->host_mac, err);
+
+	if (!ret && family == AF_INET)
+		ret = rtnl_route_replace(&w->pod_rt, &on_link, err);
+	return ret;
+}
+
+static int pod_routes(struct attachment_work *w, int ifindex, struct err *err)
+{
+	char text[ADDR_STRLEN];
+	size_t n;
+	const struct pod_route *routes = plumb_pod_routes(w, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		int family = addr_family(&routes[i].dst.addr), ret;
+		struct route route = {
+			.dst = routes[i].dst,
+			.gateway = pod_gateway(family),
+			.oif = ifindex,
+			.mtu = routes[i].mtu,
+			.onlink = true,
+		};
+
+		if (!has_family(w, family))
+			continue;
+		ret = rtnl_route_add(&w->pod_rt, &route, err);
+		/* another interface of this pod has the same route (net1 beside eth0): the first one keeps it */
+		if (ret < 0 && ret != -EEXIST)
+			return err_wrap(err, "route %s", cidr_format(&routes[i].dst, text));
+	}
+	return 0;
+}
+
+int plumb_pod(struct attachment_work *w, struct err *err)
+{
+	const struct link_change up = { .set_up = true, .up = true };
+	struct link link;
+	int ret = 0;
+
+	if (has_family(w, AF_INET6))
+		ret = netns_run(w->pod_netns, w->node->netns, allow_ipv6, (void *)w->req->key.ifname, err);
+	if (!ret)
+		ret = rtnl_link_get_name(&w->pod_rt, w->req->key.ifname, &link, err);
+	if (!ret)
+		ret = rtnl_link_change(&w->pod_rt, link.ifindex, &up, err);
+	if (!ret)
+		ret = pod_addresses(w, link.ifindex, err);
+	for (size_t i = 0; i < 2 && !ret; i++)
+		if (has_family(w, families[i]))
+			ret = pod_gateway_of(w, link.ifindex, families[i], err);
+	if (!ret)
+		ret = pod_routes(w, link.ifindex, err);
+	return ret < 0 ? err_wrap(err, "interface '%s' in '%s'", w->req->key.ifname, w->req->netns) : 0;
+}
+
+/* ---- the way to the pod ----------------------------------------------------------------------------- */
+
+int plumb_routes(struct attachment_work *w, struct err *err)
+{
+	char text[ADDR_STRLEN];
+
+	for (size_t i = 0; i < w->n_addrs; i++) {
+		struct route route = {
+			.dst = cidr_host(&w->addrs[i]),
+			.oif = w->record.ifindex,
+			.scope = RT_SCOPE_LINK,
+			.protocol = RTPROT_CTNAT,
+			.prefsrc = node_address(w->node, addr_family(&w->addrs[i])),
+		};
+		int ret = rtnl_route_add(&w->node->rt, &route, err);
+
+		if (ret < 0)
+			return err_wrap(err, "route to %s by '%s'", addr_format(&w->addrs[i], text),
+					w->record.host_ifname);
+	}
+	return 0;
+}

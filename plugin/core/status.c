@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Theory: STATUS answers "would an ADD succeed?" and a runtime that hears no soon calls the node NotReady and moves its
+ * pods. So it says no (50) only for what no later ADD can mend: the datapath that was asked for by name, the base
+ * table or bpffs cannot be had, or every address is in use by a living pod; and for the last an operator may choose that a full
+ * node is a healthy one (`statusWhenFull`). A node without base state is healthy if the state can be made, so STATUS
+ * makes it, as an ADD would.
+ *
+ * Whether entries that BPF inserts live on this kernel is tried once a boot, and remembered in `config`.
+ */
+#include <stdio.h>
+
+#include "core/attachment.h"
+#include "core/ipam.h"
+#include "core/pod.h"
+#include "core/reclaim.h"
+#include "kern/bpfobj.h"
+
+enum {
+	SELFTEST_PASSED = 1,
+	SELFTEST_FAILED,
+};
+
+static int selftest(struct node *node, struct err *err)
+{
+	static const __u32 key;
+	struct err why;
+
+	if (node->config.level != LEVEL_FULL)
+		return 0;
+	if (!node->config.selftest) {
+		node->config.selftest = bpfobj_selftest(&why) < 0 ? SELFTEST_FAILED : SELFTEST_PASSED;
+		if (node->config.selftest == SELFTEST_FAILED)
+			snprintf(node->config.reason, sizeof(node->config.reason), "%.*s",
+				 (int)sizeof(node->config.reason) - 1, why.msg);
+		map_set(node->maps.fd[MAP_CONFIG], &key, &node->config);
+	}
+	if (node->config.selftest == SELFTEST_FAILED)
+		return err_cni(err, CNI_NOT_AVAILABLE, "%s; set \"datapath\": \"assisted\"", node->config.reason);
+	return 0;
+}
+
+static int any_free(struct node *node, const struct request *req, const struct network *net, struct err *err)
+{
+	char text[ADDR_STRLEN];
+
+	for (size_t i = 0; i < net->n_sets; i++) {
+		const struct range_set *set = &net->sets[i];
+
+		if (ipam_free_in_set(&node->maps, set) > 0)
+			continue;
+		if (reclaim_dead(node, net, req, NULL) > 0 && ipam_free_in_set(&node->maps, set) > 0)
+			continue;
+		return err_cni(err, CNI_NOT_AVAILABLE, "every address of %s is in use by a living pod",
+			       cidr_format(&set->ranges[0].subnet, text));
+	}
+	return 0;
+}
+
+int pod_status(const struct request *req, const struct network *net, struct err *err)
+{
+	struct node node = NODE_CLOSED;
+	int ret = node_ensure(&node, net, err);
+
+	if (!ret)
+		ret = selftest(&node, err);
+	if (!ret && !net->status_when_full_ok)
+		ret = any_free(&node, req, net, err);
+	if (!ret && delegates(net))
+		ret = req->delegate(VERB_STATUS, req, net, NULL, err);
+	if (ret < 0 && err->code != CNI_LIMITED)
+		err->code = CNI_NOT_AVAILABLE;
+	node_close(&node);
+	return ret;
+}
