@@ -24,6 +24,7 @@
  * configuration is applied by its next ADD; another network must agree with it, or is refused with error 7.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -41,6 +42,11 @@
 #include "kern/nft.h"
 
 static const __u32 config_key;
+
+enum {	/* config.selftest; 0: not run */
+	SELFTEST_PASSED = 1,
+	SELFTEST_FAILED,
+};
 
 bool node_has_state(const struct node *node)
 {
@@ -190,15 +196,35 @@ static int commit(struct node *node, struct err *err)
 	return ret < 0 ? err_set(err, ret, "write map 'config'") : 0;
 }
 
+/* Tried once a boot: neither kernel nor answer changes. */
+static int selftest(struct node *node, struct err *err)
+{
+	int ret;
+
+	if (node->config.selftest == SELFTEST_PASSED)
+		return 0;
+	ret = bpfobj_selftest(err);
+	node->config.selftest = ret < 0 ? SELFTEST_FAILED : SELFTEST_PASSED;
+	return ret;
+}
+
 static int load_programs(struct node *node, enum datapath_level wanted, struct err *err)
 {
+	char reason[sizeof(node->config.reason)], no_reason[1];
 	enum datapath_level level;
-	int ret = bpfobj_load(wanted, &level, node->config.reason, sizeof(node->config.reason), err);
+	int ret = bpfobj_load(wanted, &level, reason, sizeof(reason), err);
 
+	if (!ret && level == LEVEL_FULL)
+		ret = selftest(node, err);
+	if (ret < 0 && wanted == LEVEL_NONE) {
+		snprintf(reason, sizeof(reason), "%.*s", (int)sizeof(reason) - 1, err->msg);
+		ret = bpfobj_load(LEVEL_ASSISTED, &level, no_reason, sizeof(no_reason), err);
+	}
 	if (ret < 0)
 		return ret;
 	node->config.level = level;
 	node->config.wanted_level = wanted;
+	memcpy(node->config.reason, reason, sizeof(reason));
 	/* at this level the table is the guard */
 	return level == LEVEL_NFTABLES ? table_make(node, err) : 0;
 }

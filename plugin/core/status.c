@@ -4,41 +4,13 @@
  * pods. So it says no (50) only for what no later ADD can mend: the datapath that was asked for by name, the base
  * table or bpffs cannot be had, or every address is in use by a living pod; and for the last an operator may choose that a full
  * node is a healthy one (`statusWhenFull`). A node without base state is healthy if the state can be made, so STATUS
- * makes it, as an ADD would.
- *
- * Whether entries that BPF inserts live on this kernel is tried once a boot, and remembered in `config`.
+ * makes it, as an ADD would; and that tries, once a boot, whether conntrack entries that BPF inserts live on this
+ * kernel (node.c).
  */
-#include <stdio.h>
-
 #include "core/attachment.h"
 #include "core/ipam.h"
 #include "core/pod.h"
 #include "core/reclaim.h"
-#include "kern/bpfobj.h"
-
-enum {
-	SELFTEST_PASSED = 1,
-	SELFTEST_FAILED,
-};
-
-static int selftest(struct node *node, struct err *err)
-{
-	static const __u32 key;
-	struct err why;
-
-	if (node->config.level != LEVEL_FULL)
-		return 0;
-	if (!node->config.selftest) {
-		node->config.selftest = bpfobj_selftest(&why) < 0 ? SELFTEST_FAILED : SELFTEST_PASSED;
-		if (node->config.selftest == SELFTEST_FAILED)
-			snprintf(node->config.reason, sizeof(node->config.reason), "%.*s",
-				 (int)sizeof(node->config.reason) - 1, why.msg);
-		map_set(node->maps.fd[MAP_CONFIG], &key, &node->config);
-	}
-	if (node->config.selftest == SELFTEST_FAILED)
-		return err_cni(err, CNI_NOT_AVAILABLE, "%s; set \"datapath\": \"assisted\"", node->config.reason);
-	return 0;
-}
 
 static int any_free(struct node *node, const struct request *req, const struct network *net, struct err *err)
 {
@@ -62,8 +34,6 @@ int pod_status(const struct request *req, const struct network *net, struct err 
 	struct node node = NODE_CLOSED;
 	int ret = node_ensure(&node, net, err);
 
-	if (!ret)
-		ret = selftest(&node, err);
 	if (!ret && !net->status_when_full_ok)
 		ret = any_free(&node, req, net, err);
 	if (!ret && delegates(net))
