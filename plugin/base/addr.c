@@ -174,6 +174,11 @@ unsigned int cidr_family_len(const struct cidr *c)
 	return addr_is_v4(&c->addr) ? c->len - V4_PREFIX_LEN : c->len;
 }
 
+struct cidr cidr_from_family_len(const struct addr *a, unsigned int family_len)
+{
+	return (struct cidr){ .addr = *a, .len = family_len + (addr_is_v4(a) ? V4_PREFIX_LEN : 0) };
+}
+
 struct cidr cidr_mask(const struct cidr *c)
 {
 	return (struct cidr){ .addr = cidr_first(c), .len = c->len };

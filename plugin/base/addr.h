@@ -40,6 +40,8 @@ int cidr_parse(const char *text, struct cidr *out);
 const char *cidr_format(const struct cidr *c, char buf[ADDR_STRLEN]);
 /* As people write it: 24 for the IPv4 prefix of 120 bits. */
 unsigned int cidr_family_len(const struct cidr *c);
+/* The other way round: 24 and an IPv4 address give the prefix of 120 bits. */
+struct cidr cidr_from_family_len(const struct addr *a, unsigned int family_len);
 struct cidr cidr_mask(const struct cidr *c);			/* host bits cleared */
 struct cidr cidr_host(const struct addr *a);			/* /32 or /128 */
 /* False across families, unless c covers both as ::/0 does. */

@@ -8,11 +8,13 @@
  */
 #include <errno.h>
 #include <linux/netlink.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/addr.h"
 #include "kern/nl.h"
 
 /* A table that changes under a hundred dumps in a row is not going to hold still. */
@@ -64,9 +66,47 @@ struct nlmsghdr *nl_request(struct nl_request *req, unsigned int type, unsigned 
 	return nlh;
 }
 
+/* ---- attributes ------------------------------------------------------------------------------ */
+
 void nl_put_text(struct nlmsghdr *nlh, unsigned int type, const char *text, size_t size)
 {
 	mnl_attr_put(nlh, type, strnlen(text, size), text);
+}
+
+void nl_put_addr(struct nlmsghdr *nlh, unsigned int type, const struct addr *addr)
+{
+	size_t len;
+	const void *bytes = addr_bytes(addr, &len);
+
+	mnl_attr_put(nlh, type, len, bytes);
+}
+
+void nl_get_text(const struct nlattr *attr, char *out, size_t size)
+{
+	size_t len = strnlen(mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr));
+
+	if (len >= size)
+		len = size - 1;
+	memcpy(out, mnl_attr_get_payload(attr), len);
+	out[len] = '\0';
+}
+
+void nl_get_bytes(const struct nlattr *attr, void *out, size_t size)
+{
+	if (mnl_attr_get_payload_len(attr) == size)
+		memcpy(out, mnl_attr_get_payload(attr), size);
+}
+
+void nl_get_addr(const struct nlattr *attr, struct addr *out)
+{
+	switch (mnl_attr_get_payload_len(attr)) {
+	case sizeof(struct in_addr):
+		*out = addr_from_bytes(AF_INET, mnl_attr_get_payload(attr));
+		break;
+	case sizeof(struct in6_addr):
+		*out = addr_from_bytes(AF_INET6, mnl_attr_get_payload(attr));
+		break;
+	}
 }
 
 /* ---- answers: what comes is checked against its own length, never trusted -------------------- */

@@ -17,6 +17,8 @@
 
 #include "base/err.h"
 
+struct addr;
+
 #define NL_BUFSIZE 32768	/* the most that the kernel puts into one datagram of a dump */
 
 struct nl {
@@ -36,7 +38,8 @@ static inline void cleanup_nl(struct nl *nl)
 
 #define _cleanup_nl_ __attribute__((cleanup(cleanup_nl)))
 
-/* Room for one message of fixed shape; texts of others go in by nl_put_text(), which bounds them. */
+/* Room for one message of fixed shape; texts of others go in by nl_put_text(), which bounds
+ * them. */
 struct nl_request {
 	struct nlmsghdr nlh;
 	char body[1024 - sizeof(struct nlmsghdr)];
@@ -48,6 +51,14 @@ struct nlmsghdr *nl_request(struct nl_request *req, unsigned int type, unsigned 
 /* Adds at most `size` bytes of the text, without its NUL: `size` being the kernel's buffer with the
  * NUL, a text that does not fit is refused by the kernel, in its own words, not cut. */
 void nl_put_text(struct nlmsghdr *nlh, unsigned int type, const char *text, size_t size);
+/* The address in its family's own bytes. */
+void nl_put_addr(struct nlmsghdr *nlh, unsigned int type, const struct addr *addr);
+
+/* What an attribute of an answer holds. One of an unexpected length leaves *out as it is; a text is
+ * cut to `size` with its NUL; an address is IPv4 by its 4 bytes, IPv6 by its 16. */
+void nl_get_text(const struct nlattr *attr, char *out, size_t size);
+void nl_get_bytes(const struct nlattr *attr, void *out, size_t size);
+void nl_get_addr(const struct nlattr *attr, struct addr *out);
 
 /* Called for each message of the answer. A negative return ends the talk with that error. */
 typedef int (*nl_callback)(const struct nlmsghdr *nlh, void *data);

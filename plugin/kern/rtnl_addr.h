@@ -17,8 +17,8 @@ struct ifaddr {
 int rtnl_addr_add(struct nl *nl, const struct ifaddr *addr, struct err *err);
 int rtnl_addr_del(struct nl *nl, const struct ifaddr *addr, struct err *err);
 
-/* Addresses of one link (ifindex > 0, filtered by the kernel) or of all (0), both families, in an array that the
- * caller frees. Order: the kernel's, so the first global IPv4 one is the primary. */
+/* Addresses of one link (ifindex > 0, filtered by the kernel) or of all (0), both families, in an
+ * array that the caller frees. Order: the kernel's, so the first global IPv4 one is the primary. */
 int rtnl_addr_list(struct nl *nl, int ifindex, struct ifaddr **out, size_t *n, struct err *err);
 
 #endif

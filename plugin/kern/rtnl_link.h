@@ -2,8 +2,8 @@
 #ifndef CTNAT_KERN_RTNL_LINK_H
 #define CTNAT_KERN_RTNL_LINK_H
 
-/* Links, over a NETLINK_ROUTE socket of the namespace they live in. Raw -errno of the kernel: -ENODEV no such
- * link, -EEXIST name taken (in either namespace, for a veth). */
+/* Links, over a NETLINK_ROUTE socket of the namespace they live in. Raw -errno of the kernel:
+ * -ENODEV no such link, -EEXIST name taken (in either namespace, for a veth). */
 #include <stdbool.h>
 
 #include "abi.h"
@@ -40,7 +40,7 @@ int rtnl_link_get_index(struct nl *nl, int ifindex, struct link *out, struct err
 struct link_change {
 	bool set_up;		/* change IFF_UP to `up` */
 	bool up;
-	bool no_linklocal;	/* no IPv6 link-local address of the kernel's making (addr_gen_mode none) */
+	bool no_linklocal;	/* no IPv6 link-local address of the kernel's making */
 	const char *alias;	/* NULL: leave */
 	__u32 mtu;		/* 0: leave */
 };

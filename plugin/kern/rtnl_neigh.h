@@ -7,9 +7,10 @@
 #include "kern/nl.h"
 
 /* A permanent entry, replacing what is there. */
-int rtnl_neigh_set(struct nl *nl, int ifindex, const struct addr *addr, const __u8 mac[MAC_LEN], struct err *err);
-/* 0 and the MAC and NUD_* state, or -ENOENT. */
-int rtnl_neigh_get(struct nl *nl, int ifindex, const struct addr *addr, __u8 mac[MAC_LEN], unsigned int *state,
+int rtnl_neigh_set(struct nl *nl, int ifindex, const struct addr *addr, const __u8 mac[MAC_LEN],
 		   struct err *err);
+/* 0 and the MAC and NUD_* state, or -ENOENT. */
+int rtnl_neigh_get(struct nl *nl, int ifindex, const struct addr *addr, __u8 mac[MAC_LEN],
+		   unsigned int *state, struct err *err);
 
 #endif

@@ -12,7 +12,7 @@
 #define RTPROT_CTNAT 201
 
 struct route {
-	struct cidr dst;		/* len 96 + mapped zero: IPv4 default; len 0: IPv6 default */
+	struct cidr dst;		/* ::ffff:0:0/96: IPv4 default; ::/0: IPv6 default */
 	struct addr gateway;		/* all zero: none */
 	struct addr prefsrc;		/* all zero: none */
 	int oif;
@@ -30,11 +30,11 @@ int rtnl_route_add(struct nl *nl, const struct route *route, struct err *err);
 int rtnl_route_replace(struct nl *nl, const struct route *route, struct err *err);
 int rtnl_route_del(struct nl *nl, const struct route *route, struct err *err);	/* -ESRCH: none */
 
-/* What the FIB answers for a packet to `dst` (RTM_GETROUTE): type, oif, gateway, prefsrc. -ENETUNREACH etc. as
- * the kernel says. */
+/* What the FIB answers for a packet to `dst` (RTM_GETROUTE): type, oif, gateway, prefsrc.
+ * -ENETUNREACH etc. as the kernel says. */
 int rtnl_route_get(struct nl *nl, const struct addr *dst, struct route *out, struct err *err);
 
-/* The route installed for exactly this prefix on this link (RTM_GETROUTE dump filtered by oif in the kernel). */
+/* What a list shall hold. The kernel filters, except by destination. */
 struct route_filter {
 	int oif;			/* 0: any */
 	unsigned char protocol;		/* 0: any */
@@ -44,6 +44,7 @@ struct route_filter {
 };
 
 /* In an array that the caller frees. Multipath routes give one entry per next hop. */
-int rtnl_route_list(struct nl *nl, const struct route_filter *filter, struct route **out, size_t *n, struct err *err);
+int rtnl_route_list(struct nl *nl, const struct route_filter *filter, struct route **out, size_t *n,
+		    struct err *err);
 
 #endif

@@ -135,12 +135,14 @@ static void prefixes_are_read_and_written(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct cidr c = prefix(cases[i].in), masked = cidr_mask(&c);
+		struct cidr same = cidr_from_family_len(&c.addr, cases[i].family_len);
 		struct addr first = cidr_first(&c), last = cidr_last(&c);
 		char buf[ADDR_STRLEN];
 
 		assert_string_equal(cidr_format(&c, buf), cases[i].out);
 		assert_int_equal(c.len, cases[i].len);
 		assert_int_equal(cidr_family_len(&c), cases[i].family_len);
+		assert_memory_equal(&same, &c, sizeof(c));
 		assert_addr(&first, cases[i].first);
 		assert_addr(&last, cases[i].last);
 		assert_addr(&masked.addr, cases[i].first);
