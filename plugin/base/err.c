@@ -46,17 +46,19 @@ int err_cni(struct err *err, unsigned int code, const char *fmt, ...)
 
 int err_wrap(struct err *err, const char *fmt, ...)
 {
-	char inner[sizeof(err->msg)];
+	char context[256];
+	size_t n, rest;
 	va_list args;
-	int n;
 
 	if (!err)
 		return -EIO;
-	memcpy(inner, err->msg, sizeof(inner));
 	va_start(args, fmt);
-	n = vsnprintf(err->msg, sizeof(err->msg), fmt, args);
+	vsnprintf(context, sizeof(context) - 2, fmt, args);
 	va_end(args);
-	if (n >= 0 && (size_t)n < sizeof(err->msg))
-		snprintf(err->msg + n, sizeof(err->msg) - n, ": %s", inner);
+	n = strlen(strcat(context, ": "));
+	rest = strnlen(err->msg, sizeof(err->msg) - 1 - n);
+	memmove(err->msg + n, err->msg, rest);
+	memcpy(err->msg, context, n);
+	err->msg[n + rest] = '\0';
 	return err->errnum;
 }
