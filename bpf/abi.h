@@ -27,9 +27,10 @@
 #define POD_ADDRS_MAX		8	/* addresses of one attachment */
 #define MAC_LEN			6
 
+/* Aligned so that programs copy and compare words; it changes no layout. */
 struct addr {
 	__u8 byte[16];
-};
+} __attribute__((aligned(4)));
 
 /* ---- records: what a pod is -------------------------------------------------------------------- */
 

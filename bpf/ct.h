@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef CTNAT_CT_H
+#define CTNAT_CT_H
+
+/*
+ * Theory: conntrack is the only table of flows there is. A flow's first packet makes us insert an entry with source
+ * NAT before the stack sees the packet; the kernel's hooks then find the entry and translate, both ways, as for any
+ * other. Nothing needs to be told when an entry ends.
+ *
+ * An insert has no side effect until it succeeds, and it fails exactly if one of the entry's two tuples is in the table:
+ *
+ *   the original one (pod -> destination)		somebody inserted the same flow meanwhile: use theirs
+ *   the one of replies (destination -> egress:port)	somebody has that port: take another
+ *
+ * So the port is always named, and the insert alone decides. (Port 0 would let netfilter choose, but it reuses the port
+ * of any other flow of the same source and knows nothing of our range.) A look-up of the reply's tuple comes first: it
+ * spares an allocation for each port that is taken, and removes what has expired but still stands in the way.
+ *
+ * An allocated entry cannot be given back, only inserted: whatever can be checked is checked before.
+ */
+#include "kfunc_ct.h"
+#include "maps.h"
+#include "pkt.h"
+#include "policy.h"
+#include "stats.h"
+
+/* Ports looked at for one flow, the kept one included: all of a small range, a share of a large one. The packet
+ * that finds none is not lost: the base table looks on. */
+#define PORTS_TRIED 128
+
+struct flow_key {
+	struct bpf_sock_tuple tuple;
+	bool v4;		/* which part of `tuple` counts */
+	__u8 proto;
+};
+
+/* Computed anew for each call: the verifier no longer knows what stood beside memory that a kfunc was given. */
+static __always_inline __u32 tuple_size(const struct flow_key *key)
+{
+	return key->v4 ? sizeof(key->tuple.ipv4) : sizeof(key->tuple.ipv6);
+}
+
+static __always_inline struct flow_key key_of(const struct pkt *pkt, const struct addr *src, const struct addr *dst,
+					      __be16 sport, __be16 dport)
+{
+	struct flow_key key = { .v4 = pkt->v4, .proto = pkt->proto };
+
+	if (pkt->v4) {
+		key.tuple.ipv4.saddr = addr_ip(src);
+		key.tuple.ipv4.daddr = addr_ip(dst);
+		key.tuple.ipv4.sport = sport;
+		key.tuple.ipv4.dport = dport;
+	} else {
+		__builtin_memcpy(key.tuple.ipv6.saddr, src, sizeof(*src));
+		__builtin_memcpy(key.tuple.ipv6.daddr, dst, sizeof(*dst));
+		key.tuple.ipv6.sport = sport;
+		key.tuple.ipv6.dport = dport;
+	}
+	return key;
+}
+
+static __always_inline struct flow_key key_of_flow(const struct pkt *pkt)
+{
+	return key_of(pkt, &pkt->src, &pkt->dst, pkt->sport, pkt->dport);
+}
+
+/* An acquired entry, or NULL. *dir: whose tuple the key was. */
+static __always_inline struct nf_conn *ct_lookup(struct __sk_buff *skb, struct flow_key *key, __u8 *dir)
+{
+	struct bpf_ct_opts opts = { .netns_id = BPF_F_CURRENT_NETNS, .l4proto = key->proto };
+	struct nf_conn *ct = bpf_skb_ct_lookup(skb, &key->tuple, tuple_size(key), &opts, sizeof(opts));
+
+	*dir = opts.dir;
+	return ct;
+}
+
+static __always_inline bool ct_exists(struct __sk_buff *skb, struct flow_key *key)
+{
+	__u8 dir;
+	struct nf_conn *ct = ct_lookup(skb, key, &dir);
+
+	if (!ct)
+		return false;
+	bpf_ct_release(ct);
+	return true;
+}
+
+/*
+ * Does this packet show that an insert of ours was answered? TCP: it is the handshake's third. UDP: the first ones of
+ * the pod after a reply, until the flow is assured; a pod that repeats itself is refunded more than it spent, but
+ * for two seconds, and at the price of a packet each.
+ */
+static __always_inline bool is_first_answer(const struct pkt *pkt, const struct nf_conn *ct)
+{
+	if (pkt->proto == IPPROTO_TCP)
+		return ct->proto.tcp.state == TCP_CONNTRACK_SYN_RECV;
+	return (ct->status & (IPS_SRC_NAT | IPS_SEEN_REPLY | IPS_ASSURED)) == (IPS_SRC_NAT | IPS_SEEN_REPLY);
+}
+
+/*
+ * A SYN for a connection that is over. Left alone, the kernel would replace the entry by one of its own masquerade,
+ * and the pod's egress address and port range would be lost.
+ */
+static __always_inline bool is_reopening(const struct pkt *pkt, const struct nf_conn *ct)
+{
+	return is_plain_syn(pkt) &&
+	       (ct->proto.tcp.state == TCP_CONNTRACK_TIME_WAIT || ct->proto.tcp.state == TCP_CONNTRACK_CLOSE);
+}
+
+/* Hit? GO_ON: conntrack does not know the flow, or does no longer. */
+static __noinline enum reason ct_follow(struct __sk_buff *skb, const struct pkt *pkt)
+{
+	struct flow_key key = key_of_flow(pkt);
+	bool ended = false;
+	struct nf_conn *ct;
+	__u8 dir;
+
+	ct = ct_lookup(skb, &key, &dir);
+	if (!ct)
+		return GO_ON;
+	if (dir == CT_DIR_ORIGINAL) {
+		if (is_reopening(pkt, ct))
+			ended = !bpf_ct_change_timeout(ct, 0);
+		else if (is_first_answer(pkt, ct))
+			charge_insert(skb, -1);
+	}
+	bpf_ct_release(ct);
+	if (!ended)
+		return REASON_PASS_ESTABLISHED;
+	count(skb, REASON_PASS_REVIVED);
+	/* This look-up removes it from the table. If it finds one, another CPU has reopened the connection. */
+	return ct_exists(skb, &key) ? REASON_PASS_ESTABLISHED : GO_ON;
+}
+
+/* Would a reply to that port meet a socket of the node? Sockets bound to a device are not seen from the pod's. */
+static __always_inline bool node_listens(struct __sk_buff *skb, struct flow_key *reply)
+{
+	struct bpf_sock *sk;
+
+	if (reply->proto == IPPROTO_TCP)
+		sk = bpf_skc_lookup_tcp(skb, &reply->tuple, tuple_size(reply), BPF_F_CURRENT_NETNS, 0);
+	else
+		sk = bpf_sk_lookup_udp(skb, &reply->tuple, tuple_size(reply), BPF_F_CURRENT_NETNS, 0);
+	if (!sk)
+		return false;
+	bpf_sk_release(sk);
+	return true;
+}
+
+static __always_inline struct nf_conn___init *ct_alloc(struct __sk_buff *skb, struct flow_key *key)
+{
+	struct bpf_ct_opts opts = { .netns_id = BPF_F_CURRENT_NETNS, .l4proto = key->proto };
+
+	return bpf_skb_ct_alloc(skb, &key->tuple, tuple_size(key), &opts, sizeof(opts));
+}
+
+static __always_inline int ct_set_source(struct nf_conn___init *ct, const struct pkt *pkt, const struct addr *egress,
+					 __u16 port)
+{
+	union nf_inet_addr addr = {};
+
+	if (pkt->v4)
+		addr.ip = addr_ip(egress);
+	else
+		__builtin_memcpy(&addr, egress, sizeof(addr));
+	return bpf_ct_set_nat_info(ct, &addr, port, NF_NAT_MANIP_SRC);
+}
+
+/* For tests: what another CPU might do between our alloc and our insert. */
+static __always_inline void insert_winner(struct __sk_buff *skb, const struct pkt *pkt, const struct addr *egress,
+					  __u16 port)
+{
+	struct flow_key key = key_of_flow(pkt);
+	struct nf_conn___init *init = ct_alloc(skb, &key);
+	struct nf_conn *ct;
+
+	if (!init)
+		return;
+	ct_set_source(init, pkt, egress, port);
+	ct = bpf_ct_insert_entry(init);
+	if (ct)
+		bpf_ct_release(ct);
+}
+
+struct opening {
+	struct __sk_buff *skb;
+	const struct config *cfg;
+	const struct pkt *pkt;
+	const struct addr *egress;
+	__u32 first;		/* where in the range to begin */
+	enum reason reason;
+};
+
+/* Inserts the flow's entry with this port. EXHAUSTED, for now: the insert was lost. */
+static __always_inline enum reason ct_insert_at(const struct opening *op, __u16 port)
+{
+	struct flow_key key = key_of_flow(op->pkt);
+	struct nf_conn___init *init = ct_alloc(op->skb, &key);
+	struct nf_conn *ct;
+	int ret;
+
+	if (!init)
+		return REASON_PASS_ALLOC_FAILED;
+	if (test_race)
+		insert_winner(op->skb, op->pkt, op->egress, port);
+	ret = ct_set_source(init, op->pkt, op->egress, port);
+	bpf_ct_set_timeout(init, op->cfg->insert_timeout_ms);
+	ct = bpf_ct_insert_entry(init);
+	if (!ct)
+		return REASON_PASS_EXHAUSTED;
+	/* Without NAT the kernel would send the flow out as it is: the table shall have it instead. */
+	if (ret)
+		bpf_ct_change_timeout(ct, 0);
+	bpf_ct_release(ct);
+	return ret ? REASON_PASS_ALLOC_FAILED : REASON_PASS_INSERTED;
+}
+
+/* One attempt: the pod's own source port if it is in the range, then those of the range. 1: the opening has ended. */
+static long try_port(__u32 i, struct opening *op)
+{
+	__u32 size = op->cfg->port_max - op->cfg->port_min + 1;
+	const struct pkt *pkt = op->pkt;
+	__u16 port = bpf_ntohs(pkt->sport);
+	struct flow_key key;
+
+	if (i > size)
+		return 1;
+	if (i || port < op->cfg->port_min || port > op->cfg->port_max)
+		port = op->cfg->port_min + (op->first + i) % size;
+	key = key_of(pkt, &pkt->dst, op->egress, pkt->dport, bpf_htons(port));
+	if (ct_exists(op->skb, &key) || node_listens(op->skb, &key))
+		return 0;
+	op->reason = ct_insert_at(op, port);
+	if (op->reason == REASON_PASS_EXHAUSTED) {
+		key = key_of_flow(pkt);
+		if (ct_exists(op->skb, &key))
+			op->reason = REASON_PASS_RACED;
+	} else if (op->reason == REASON_PASS_INSERTED && i) {
+		op->reason = REASON_PASS_RETRIED;
+	}
+	return op->reason != REASON_PASS_EXHAUSTED;
+}
+
+/* Miss: the last step of the story. At level `assisted` all of the above is unreachable, which the verifier knows. */
+static __always_inline enum reason ct_insert(struct __sk_buff *skb, const struct config *cfg, const struct pkt *pkt,
+					     const struct addr *egress)
+{
+	struct opening op = {
+		.skb = skb,
+		.cfg = cfg,
+		.pkt = pkt,
+		.egress = egress,
+		.first = bpf_get_prandom_u32(),
+		.reason = REASON_PASS_EXHAUSTED,
+	};
+
+	if (level != LEVEL_FULL)
+		return REASON_PASS_ASSISTED;
+	if (!may_insert(skb, cfg))
+		return REASON_PASS_LIMITED;
+	bpf_loop(PORTS_TRIED, try_port, &op, 0);
+	if (op.reason == REASON_PASS_INSERTED || op.reason == REASON_PASS_RETRIED)
+		charge_insert(skb, 1);
+	return op.reason;
+}
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef CTNAT_ROUTE_H
+#define CTNAT_ROUTE_H
+
+/*
+ * Which way a new flow leaves, and with which address of the node: asked of the FIB as the stack will ask it, with the
+ * source before and the destination after translation (SNAT happens behind routing, and changes no destination).
+ * Policy routing, multipath and VRFs are followed so; a rule on a mark that some table sets in prerouting is not.
+ */
+#include "maps.h"
+#include "pkt.h"
+#include "stats.h"
+
+static __always_inline long fib_ask(struct __sk_buff *skb, const struct pkt *pkt, const struct addr *dst, __u32 *oif)
+{
+	struct bpf_fib_lookup fib = {
+		.l4_protocol = pkt->proto,
+		.sport = pkt->sport,
+		.dport = pkt->dport,
+		.ifindex = skb->ifindex,
+	};
+	long ret;
+
+	if (pkt->v4) {
+		fib.family = AF_INET;
+		fib.tos = pkt->tos;
+		fib.ipv4_src = addr_ip(&pkt->src);
+		fib.ipv4_dst = addr_ip(dst);
+	} else {
+		fib.family = AF_INET6;
+		fib.flowinfo = bpf_htonl((__u32)pkt->tos << 20);
+		__builtin_memcpy(fib.ipv6_src, &pkt->src, sizeof(fib.ipv6_src));
+		__builtin_memcpy(fib.ipv6_dst, dst, sizeof(fib.ipv6_dst));
+	}
+	ret = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
+	*oif = fib.ifindex;
+	return ret;
+}
+
+/* The neighbour's state and the MTU are the stack's business. */
+static __always_inline bool is_forwarded(long fib_ret)
+{
+	return fib_ret == BPF_FIB_LKUP_RET_SUCCESS || fib_ret == BPF_FIB_LKUP_RET_NO_NEIGH ||
+	       fib_ret == BPF_FIB_LKUP_RET_FRAG_NEEDED;
+}
+
+/*
+ * The FIB says NOT_FWDED of the node's own addresses. It also says so of what has no route at all, which an address
+ * that the node has lost could be only where the uplink keeps other addresses and there is no default route.
+ */
+static __always_inline bool is_still_ours(struct __sk_buff *skb, const struct pkt *pkt, const struct addr *addr)
+{
+	__u32 oif;
+
+	return fib_ask(skb, pkt, addr, &oif) == BPF_FIB_LKUP_RET_NOT_FWDED;
+}
+
+/* GO_ON: the flow leaves by an uplink, with *egress for its source. */
+static __noinline enum reason find_egress(struct __sk_buff *skb, const struct pkt *pkt, const struct pod *pod,
+					       struct addr *egress)
+{
+	struct uplink *uplink;
+	__u32 oif;
+
+	if (!is_forwarded(fib_ask(skb, pkt, &pkt->dst, &oif)))
+		return REASON_PASS_LOCAL;
+	uplink = bpf_map_lookup_elem(&uplinks, &oif);
+	if (!uplink)
+		return REASON_PASS_NO_UPLINK;
+	*egress = pod->egress;
+	if (addr_is_zero(egress))
+		*egress = pkt->v4 ? uplink->v4 : uplink->v6;
+	if (addr_is_zero(egress) || !is_still_ours(skb, pkt, egress))
+		return REASON_PASS_NO_EGRESS;
+	return GO_ON;
+}
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef CTNAT_STATS_H
+#define CTNAT_STATS_H
+
+/* Every way out is counted, and the reason alone decides what becomes of the packet. */
+#include <linux/pkt_cls.h>
+
+#include "maps.h"
+
+/* What a step returns when it has no reason to end the packet's story. */
+#define GO_ON REASON_MAX
+
+static __always_inline void count(const struct __sk_buff *skb, enum reason reason)
+{
+	__u32 key = reason;
+	struct stat *stat = bpf_map_lookup_elem(&stats, &key);
+
+	if (stat) {
+		stat->packets++;
+		stat->bytes += skb->len;
+	}
+}
+
+/*
+ * A pass is TC_ACT_UNSPEC, never TC_ACT_OK: OK ends the classification, and programs and filters of others behind
+ * ours, the bandwidth plugin's among them, would be skipped in silence.
+ */
+static __always_inline int leave(const struct __sk_buff *skb, enum reason reason)
+{
+	count(skb, reason);
+	return reason < REASON_DROP_FIRST ? TC_ACT_UNSPEC : TC_ACT_SHOT;
+}
+
+#endif
