@@ -25,9 +25,9 @@ int err_set(struct err *err, int errnum, const char *fmt, ...)
 
 static int errno_of(unsigned int code)
 {
-	if (code <= CNI_INVALID_CONFIG)
-		return -EINVAL;
-	return code == CNI_TRY_AGAIN ? -EAGAIN : -EIO;
+	if (code == CNI_TRY_AGAIN)
+		return -EAGAIN;
+	return code <= CNI_INVALID_CONFIG && code != CNI_IO ? -EINVAL : -EIO;
 }
 
 int err_cni(struct err *err, unsigned int code, const char *fmt, ...)
