@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: the order is that of a node being drained: attachments, guard, sysctls, table, pins. With live attachments it
- * refuses, because their pods would lose their network; --force unmakes them as DEL would. What a delegated IPAM
+ * Theory: the order is that of a node being drained: attachments, guard, sysctls, table, pins. Alive is what has a host
+ * link, recorded or not: then it refuses, because pods would lose their network; --force unmakes them as DEL would. What a delegated IPAM
  * plugin gave stays with that plugin: only the runtime's DEL carries the configuration that gives it back.
  */
 #include <string.h>
 
 #include "core/attachment.h"
-#include "core/inspect.h"
+#include "core/import.h"
 #include "ctl/cmd.h"
 
 static int no_delegate(enum verb verb, const struct request *req, const struct network *net,
@@ -27,40 +27,57 @@ struct unmaking {
 	struct err *err;
 };
 
-static int unmake_one(const void *key, const void *value, void *data)
+static int unmake(struct unmaking *un, const struct attachment_key *key, const char *network)
 {
-	const struct attachment *record = value;
-	struct unmaking *un = data;
-	struct request req = { .verb = VERB_DEL, .delegate = no_delegate };
-	struct network net = { .n_sets = 0 };
+	struct request req = { .verb = VERB_DEL, .key = *key, .delegate = no_delegate };
+	static struct network net;	/* too large for a stack frame */
 	struct attachment_work w;
 	int ret;
 
-	req.key = *(const struct attachment_key *)key;
-	memcpy(net.name, record->network, sizeof(net.name));
-	memcpy(net.ipam_type, record->ipam, sizeof(net.ipam_type));
+	memcpy(net.name, network, sizeof(net.name));
 	ret = attachment_open(&w, &req, &net, un->node, true, NULL, un->err);
 	if (!ret)
 		ret = attachment_unmake(&w, un->err);
 	attachment_close(&w);
 	un->n += !ret;
-	return ret < 0 ? err_wrap(un->err, "attachment %s/%s", req.key.container_id, req.key.ifname) : 0;
+	return ret < 0 ? err_wrap(un->err, "attachment %s/%s", key->container_id, key->ifname) : 0;
+}
+
+static int unmake_record(const void *key, const void *value, void *data)
+{
+	return unmake(data, key, ((const struct attachment *)value)->network);
+}
+
+static int unmake_link(const struct host_link *link, void *data, struct err *err)
+{
+	(void)err;
+	return unmake(data, &link->key, link->network);
+}
+
+static int count_link(const struct host_link *link, void *data, struct err *err)
+{
+	(void)link;
+	(void)err;
+	++*(unsigned int *)data;
+	return 0;
 }
 
 int cmd_uninstall(struct node *node, const struct options *options, struct out *out, struct err *err)
 {
 	struct unmaking un = { node, 0, err };
-	struct snapshot snap = { .ready = 0 };
-	int ret = node_has_state(node) ? inspect_node(node, &snap, err) : 0;
+	unsigned int alive = 0;
+	int ret = import_each_link(node, count_link, &alive, err);
 
 	if (ret < 0)
 		return ret;
-	if (snap.ready && !options->force)
-		return err_cni(err, CNI_TRY_AGAIN,
-			       "%u attachments are alive: drain the node's pods first, or use --force", snap.ready);
+	if (alive && !options->force)
+		return err_cni(err, CNI_TRY_AGAIN, "%u attachments are alive: drain the node's pods first, or use --force",
+			       alive);
 	if (node_has_state(node))
 		ret = map_each(node->maps.fd[MAP_ATTACHMENTS], sizeof(struct attachment_key),
-			       sizeof(struct attachment), unmake_one, &un);
+			       sizeof(struct attachment), unmake_record, &un);
+	if (!ret)
+		ret = import_each_link(node, unmake_link, &un, err);
 	if (!ret)
 		ret = node_remove(node, err);
 	if (ret < 0)
