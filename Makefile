@@ -8,7 +8,7 @@
 #
 # V=1 prints the commands. SANITIZE=1 builds and tests with ASan and UBSan, in build/san.
 
-MAKEFLAGS += --no-builtin-rules --no-builtin-variables
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables --jobs=$(shell nproc)
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all check test demo bench-cni fuzz install clean deps

@@ -30,7 +30,7 @@ CONF='{"cniVersion":"1.0.0","name":"pods","type":"ctnat","serviceCIDRs":["10.96.
   "ipam":{"type":"ctnat","ranges":[[{"subnet":"10.244.1.0/24"}],[{"subnet":"fd00:10:244:1::/64"}]],
           "routes":[{"dst":"0.0.0.0/0"},{"dst":"::/0"}]}}'
 
-declare -A ADDR4 ADDR6		# of each pod, after `pod NAME`
+declare -gA ADDR4 ADDR6		# of each pod, after `pod NAME`
 PIDS=()				# what this test started, except node and world
 LEAVING=()			# destinations that pods' addresses may be seen on the way to
 

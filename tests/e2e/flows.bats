@@ -1,0 +1,170 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# Each kind of flow that a pod can have, judged by what the other end saw and by its conntrack entry.
+
+setup() {
+	load lib
+	node_up
+}
+
+teardown() { node_down; }
+
+# masqueraded PROTOCOL: from pod a, over both families, with the node's address and the pod's own port.
+masqueraded() {
+	same "$(ask a "$1" $SERVER4 --sport 40001)" "$NODE4 40001" "$1, IPv4"
+	same "$(ask a "$1" $SERVER6 --sport 40001)" "$NODE6 40001" "$1, IPv6"
+	same "$(entry "$1" ${ADDR4[a]} $SERVER4)" "$SERVER4 $NODE4" "entry of $1, IPv4"
+	same "$(entry "$1" ${ADDR6[a]} $SERVER6)" "$SERVER6 $NODE6" "entry of $1, IPv6"
+}
+
+@test "TCP and UDP: BPF inserts the entry, once for each flow" {
+	pod a
+	masqueraded tcp
+	masqueraded udp
+	same "$(counter inserted)" 4 "entries inserted"
+	grew established 4
+}
+
+@test "SCTP: the table translates" {
+	pod a
+	masqueraded sctp
+	same "$(counter inserted)" 0 "entries inserted"
+}
+
+@test "ICMP echo: the table translates" {
+	pod a
+	spawn pings in_world "$HERE/peer.py" pings
+	ready pings
+	in_pod a ping -q -c 2 -i 0.1 -W 2 $SERVER4
+	in_pod a ping -q -c 2 -i 0.1 -W 2 $SERVER6
+	same "$(sort "$DIR/pings" | uniq -c | awk '{ print $1, $2 }')" "2 $NODE4"$'\n'"2 $NODE6"$'\n1 ready' "sources"
+	same "$(entry icmp ${ADDR4[a]} $SERVER4)" "$SERVER4 $NODE4"
+	same "$(entry icmpv6 ${ADDR6[a]} $SERVER6)" "$SERVER6 $NODE6"
+}
+
+@test "a datagram of 5,000 bytes, in fragments each way" {
+	pod a
+	same "$(ask a udp $SERVER4 --sport 40001 --size 5000)" "$NODE4 40001"
+	same "$(ask a udp $SERVER6 --sport 40001 --size 5000)" "$NODE6 40001"
+	local count name
+	for name in IpFragCreates IpReasmReqds Ip6FragCreates Ip6ReasmReqds; do
+		count=$(in_pod a nstat -asz $name | awk -v name=$name '$1 == name { print $2 }')
+		[[ $count -eq 4 ]] || fail "$name: $count fragments, not 4"
+	done
+}
+
+@test "'fragmentation needed' and 'packet too big' reach the pod of a translated flow" {
+	local far4=198.51.100.130 far6=2001:db8:3::2
+	hold FAR --net
+	PIDS+=("$FAR")
+	in_world ip -batch - <<-EOT
+		link add far type veth peer name eth0 netns $FAR
+		link set far up
+		addr add 198.51.100.129/25 dev far
+		addr add 2001:db8:3::1/64 dev far nodad
+		route add $far4 dev far mtu lock 1280
+		route add $far6 dev far mtu lock 1280
+	EOT
+	nsenter -t "$FAR" --net ip -batch - <<-EOT
+		link set eth0 up
+		addr add $far4/25 dev eth0
+		addr add $far6/64 dev eth0 nodad
+		route add default via 198.51.100.129
+		route add default via 2001:db8:3::1
+	EOT
+	spawn far nsenter -t "$FAR" --net "$HERE/peer.py" serve $PORT
+	ready far
+	pod a
+
+	same "$(ask a tcp $far4 --sport 40001 --size 200000)" "$NODE4 40001"
+	same "$(ask a tcp $far6 --sport 40001 --size 200000)" "$NODE6 40001"
+	in_pod a ip route get $far4 | grep -w 'mtu 1280'
+	in_pod a ip route get $far6 | grep -w 'mtu 1280'
+}
+
+@test "pod to pod: untouched" {
+	pod a
+	pod b
+	spawn b_serves in_pod b "$HERE/peer.py" serve $PORT
+	ready b_serves
+	local protocol
+	for protocol in tcp udp; do
+		same "$(ask a $protocol ${ADDR4[b]} --sport 40001)" "${ADDR4[a]} 40001"
+		same "$(ask a $protocol ${ADDR6[b]} --sport 40001)" "${ADDR6[a]} 40001"
+	done
+	in_pod a ping -q -c 1 -W 2 ${ADDR4[b]}
+	in_pod a ping -q -c 1 -W 2 ${ADDR6[b]}
+	same "$(entry tcp ${ADDR4[a]} ${ADDR4[b]})" "${ADDR4[b]} ${ADDR4[a]}"
+	same "$(counter inserted)" 0 "entries inserted"
+}
+
+@test "pod to its own node: untouched" {
+	pod a
+	spawn node_serves in_node "$HERE/peer.py" serve $PORT
+	ready node_serves
+	local protocol
+	for protocol in tcp udp; do
+		same "$(ask a $protocol $NODE4 --sport 40001)" "${ADDR4[a]} 40001"
+		same "$(ask a $protocol $NODE6 --sport 40001)" "${ADDR6[a]} 40001"
+	done
+	in_pod a ping -q -c 1 -W 2 $NODE4
+	in_pod a ping -q -c 1 -W 2 $NODE6
+	grew local 0
+	same "$(counter inserted)" 0 "entries inserted"
+}
+
+@test "node to pod: with the node's address" {
+	pod a
+	spawn a_serves in_pod a "$HERE/peer.py" serve $PORT
+	ready a_serves
+	local protocol
+	for protocol in tcp udp; do
+		same "$(in_node "$HERE/peer.py" ask $protocol ${ADDR4[a]} $PORT --sport 40001)" "$NODE4 40001"
+		same "$(in_node "$HERE/peer.py" ask $protocol ${ADDR6[a]} $PORT --sport 40001)" "$NODE6 40001"
+	done
+	in_node ping -q -c 1 -W 2 ${ADDR4[a]}
+	in_node ping -q -c 1 -W 2 ${ADDR6[a]}
+}
+
+@test "two pods, one source port, one server: each gets an answer, by a port of its own" {
+	pod a
+	pod b
+	local protocol server seen_a seen_b
+	for protocol in tcp udp; do
+		for server in $SERVER4 $SERVER6; do
+			seen_a=$(ask a $protocol $server --sport 40001)
+			seen_b=$(ask b $protocol $server --sport 40001)
+			same "${seen_a% *}" "${seen_b% *}" "$protocol $server: addresses"
+			[[ $seen_a != "$seen_b" ]] || fail "$protocol $server: both were seen as $seen_a"
+		done
+	done
+	# Datagrams have no handshake: the first flow is still the first pod's.
+	same "$(ask a udp $SERVER4 --sport 40001)" "$NODE4 40001"
+	same "$(ask a udp $SERVER6 --sport 40001)" "$NODE6 40001"
+}
+
+@test "nonMasqueradeCIDRs arrive untranslated, masqueradeCIDRs inside them translated" {
+	local inside4=203.0.113.65 inside6=2001:db8:2:1::1
+	conf '.nonMasqueradeCIDRs = ["10.244.0.0/16", "fd00:10:244::/48", "203.0.113.0/24", "2001:db8:2::/48"]
+		| .masqueradeCIDRs = ["203.0.113.64/26", "2001:db8:2:1::/64"]'
+	in_world ip -batch - <<-EOT
+		addr add $inside4/32 dev lo
+		addr add $inside6/128 dev lo nodad
+		route add 10.244.0.0/16 via $NODE4
+		route add fd00:10:244::/48 via $NODE6
+	EOT
+	may_leave $OTHER4
+	may_leave $OTHER6
+	pod a
+
+	local protocol
+	for protocol in tcp udp sctp; do
+		same "$(ask a $protocol $OTHER4 --sport 40001)" "${ADDR4[a]} 40001" "$protocol"
+		same "$(ask a $protocol $OTHER6 --sport 40001)" "${ADDR6[a]} 40001" "$protocol"
+		same "$(ask a $protocol $inside4 --sport 40001)" "$NODE4 40001" "$protocol"
+		same "$(ask a $protocol $inside6 --sport 40001)" "$NODE6 40001" "$protocol"
+	done
+	grew leave 0
+	grew guard_pass 0
+}
