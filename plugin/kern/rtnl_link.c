@@ -194,14 +194,17 @@ int rtnl_veth_add(struct nl *nl, const struct veth_spec *spec, struct err *err)
 	return rc;
 }
 
-static void link_put_addr_gen_none(struct nlmsghdr *nlh)
+static int link_make_no_addrs(struct nl *nl, int ifindex, struct err *err)
 {
+	struct nl_request req;
+	struct nlmsghdr *nlh = link_request(&req, RTM_NEWLINK, 0, ifindex);
 	struct nlattr *spec = mnl_attr_nest_start(nlh, IFLA_AF_SPEC);
 	struct nlattr *inet6 = mnl_attr_nest_start(nlh, AF_INET6);
 
 	mnl_attr_put_u8(nlh, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
 	mnl_attr_nest_end(nlh, inet6);
 	mnl_attr_nest_end(nlh, spec);
+	return nl_talk(nl, nlh, NULL, err);
 }
 
 int rtnl_link_change(struct nl *nl, int ifindex, const struct link_change *change, struct err *err)
@@ -209,7 +212,7 @@ int rtnl_link_change(struct nl *nl, int ifindex, const struct link_change *chang
 	struct nl_request req;
 	struct nlmsghdr *nlh = link_request(&req, RTM_NEWLINK, 0, ifindex);
 	struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
-	int rc;
+	int rc = 0;
 
 	if (change->set_up) {
 		ifi->ifi_change = IFF_UP;
@@ -219,10 +222,13 @@ int rtnl_link_change(struct nl *nl, int ifindex, const struct link_change *chang
 		mnl_attr_put_u32(nlh, IFLA_MTU, change->mtu);
 	if (change->alias)
 		nl_put_text(nlh, IFLA_IFALIAS, change->alias, IFALIASZ);
-	if (change->no_linklocal)
-		link_put_addr_gen_none(nlh);
 
-	rc = nl_talk(nl, nlh, NULL, err);
+	/* A message of its own: of one that says both, the kernel sets the link up first, and a
+	 * link that has a carrier gets its address then. */
+	if (change->no_linklocal)
+		rc = link_make_no_addrs(nl, ifindex, err);
+	if (!rc)
+		rc = nl_talk(nl, nlh, NULL, err);
 	if (rc < 0)
 		err_wrap(err, "change link %d", ifindex);
 	return rc;

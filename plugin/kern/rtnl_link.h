@@ -45,7 +45,7 @@ struct link_change {
 	__u32 mtu;		/* 0: leave */
 };
 
-/* All of it in one message. */
+/* All of it in one message, except that no_linklocal goes ahead in one of its own. */
 int rtnl_link_change(struct nl *nl, int ifindex, const struct link_change *change, struct err *err);
 int rtnl_link_del(struct nl *nl, int ifindex, struct err *err);
 
