@@ -132,6 +132,18 @@ void json_free(struct json *document)
 	document->node = NULL;
 }
 
+char *json_with_string(const char *text, const char *key, const char *value)
+{
+	cJSON *document = cJSON_Parse(text);
+	char *changed = NULL;
+
+	cJSON_DeleteItemFromObject(document, key);
+	if (cJSON_AddStringToObject(document, key, value))
+		changed = cJSON_PrintUnformatted(document);
+	cJSON_Delete(document);
+	return changed;
+}
+
 bool json_next(const struct json *list, struct json *item)
 {
 	const cJSON *next = item->node ? node_of(item)->next : list->node ? node_of(list)->child : NULL;

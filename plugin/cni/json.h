@@ -57,6 +57,9 @@ size_t json_count(const struct json *value);
 /* An absent list has no items. struct json item = { 0 }; while (json_next(&list, &item)) ... */
 bool json_next(const struct json *list, struct json *item);
 
+/* The document with one string of its own changed, as text that the caller frees. NULL if memory is short. */
+char *json_with_string(const char *text, const char *key, const char *value);
+
 /* "path: value: <reason>", with CNI_INVALID_CONFIG or a code of the caller's choice. Returns a negative errno. */
 int json_reject(const struct json *value, struct err *err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 int json_reject_code(const struct json *value, unsigned int code, struct err *err, const char *fmt, ...)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <stdio.h>
 #include <string.h>
 
+#include "cni/dnsconf.h"
 #include "cni/ipamconf.h"
 #include "cni/runtimeconf.h"
 #include "cni/value.h"
@@ -92,49 +92,13 @@ static int read_bandwidth(const struct json *runtime, struct network *net, struc
 	return 0;
 }
 
-/* ---- dns --------------------------------------------------------------------------------------- */
-
-/* A list of strings into an array of `size` bytes each. */
-static int read_strings(const struct json *object, const char *key, char *out, size_t size, size_t *n, struct err *err)
-{
-	struct json list, item = { 0 };
-	int ret;
-
-	ret = json_get_list(object, key, &list, err);
-	if (ret <= 0)
-		return ret;
-	while (json_next(&list, &item)) {
-		const char *text;
-
-		ret = json_string(&item, &text, err);
-		if (ret)
-			return ret;
-		if (strlen(text) >= size)
-			return json_reject(&item, err, "is longer than %zu bytes", size - 1);
-		if (*n == CONF_DNS_MAX)
-			return json_reject(&list, err, "more than %d entries", CONF_DNS_MAX);
-		snprintf(out + *n * size, size, "%s", text);
-		++*n;
-	}
-	return 0;
-}
-
 static int read_dns(const struct json *runtime, struct network *net, struct err *err)
 {
-	struct dns *dns = &net->dns;
-	struct json object;
+	struct json dns;
 	int ret;
 
-	ret = json_get_object(runtime, "dns", &object, err);
-	if (ret <= 0)
-		return ret;
-	ret = read_strings(&object, "servers", dns->nameservers[0], sizeof(dns->nameservers[0]), &dns->n_nameservers,
-			   err);
-	if (ret >= 0)
-		ret = read_strings(&object, "searches", dns->search[0], sizeof(dns->search[0]), &dns->n_search, err);
-	if (ret >= 0)
-		ret = read_strings(&object, "options", dns->options[0], sizeof(dns->options[0]), &dns->n_options, err);
-	return ret;
+	ret = json_get_object(runtime, "dns", &dns, err);
+	return ret > 0 ? dns_read(&dns, &dns_capability_keys, &net->dns, err) : ret;
 }
 
 int runtimeconf_parse(const struct json *root, const struct json *runtime, const struct cni_args *args,

@@ -29,18 +29,26 @@ int value_addr(const struct json *value, struct addr *out, struct err *err)
 	return addr_parse(text, out) ? json_reject(value, err, "not an IP address") : 0;
 }
 
-int value_cidr(const struct json *value, struct cidr *out, struct err *err)
+int value_address(const struct json *value, struct cidr *out, struct err *err)
 {
-	char network[ADDR_STRLEN];
-	struct cidr cidr, masked;
 	const char *text;
 	int ret;
 
 	ret = json_string(value, &text, err);
 	if (ret)
 		return ret;
-	if (cidr_parse(text, &cidr))
-		return json_reject(value, err, "not a prefix such as 10.244.0.0/16 or fd00::/64");
+	return cidr_parse(text, out) ? json_reject(value, err, "not a prefix such as 10.244.0.0/16 or fd00::/64") : 0;
+}
+
+int value_cidr(const struct json *value, struct cidr *out, struct err *err)
+{
+	char network[ADDR_STRLEN];
+	struct cidr cidr, masked;
+	int ret;
+
+	ret = value_address(value, &cidr, err);
+	if (ret)
+		return ret;
 	masked = cidr_mask(&cidr);
 	if (!addr_equal(&masked.addr, &cidr.addr))
 		return json_reject(value, err, "has host bits set, the network is %s",

@@ -10,6 +10,8 @@
 int value_addr(const struct json *value, struct addr *out, struct err *err);
 /* "10.244.1.0/24", without host bits: who writes 10.244.1.5/24 may have meant either. */
 int value_cidr(const struct json *value, struct cidr *out, struct err *err);
+/* An address and its prefix: "10.244.1.5/24". */
+int value_address(const struct json *value, struct cidr *out, struct err *err);
 /* An address that a prefix may follow, which is of no interest: "10.244.1.5" or "10.244.1.5/24". */
 int value_host(const struct json *value, struct addr *out, struct err *err);
 /* One that an interface can have. */
