@@ -16,8 +16,10 @@
  *	masqueradeCIDRs				bpf
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/cidrset.h"
 #include "core/identity.h"
 #include "core/settings.h"
 
@@ -55,22 +57,36 @@ __u64 settings_hash(const struct node_settings *s)
 	return hash_bytes(hash, numbers, sizeof(numbers));
 }
 
-static int set_class(struct node *node, const struct cidr *cidr, enum masq_class class, bool pod_range, struct err *err)
+struct wanted {
+	struct classed_cidr *list;
+	size_t n, max;
+};
+
+/* The later of two equal prefixes counts. */
+static int want(struct wanted *w, const struct cidr *cidr, enum masq_class class, struct err *err)
 {
 	struct cidr masked = cidr_mask(cidr);
-	struct cidr_key key = { masked.len, masked.addr };
-	struct cidr_class value = { class, masked.len, pod_range }, old;
-	char text[ADDR_STRLEN];
-	int ret;
 
-	/* a pod range stays one, whatever class its destinations get */
-	if (!map_get(node->maps.fd[MAP_MASQ_CIDRS], &key, &old) && old.prefixlen == key.prefixlen)
-		value.pod_range = value.pod_range || old.pod_range;
-	ret = map_set(node->maps.fd[MAP_MASQ_CIDRS], &key, &value);
-	return ret < 0 ? err_set(err, ret, "write %s to map 'masq_cidrs'", cidr_format(&masked, text)) : 0;
+	for (size_t i = 0; i < w->n; i++) {
+		if (w->list[i].cidr.len == masked.len && addr_equal(&w->list[i].cidr.addr, &masked.addr)) {
+			w->list[i].class = class;
+			return 0;
+		}
+	}
+	if (w->n == w->max) {
+		size_t max = w->max ? 2 * w->max : 64;
+		struct classed_cidr *list = reallocarray(w->list, max, sizeof(*list));
+
+		if (!list)
+			return err_set(err, -ENOMEM, "collect the classes of destinations");
+		w->list = list;
+		w->max = max;
+	}
+	w->list[w->n++] = (struct classed_cidr){ masked, class };
+	return 0;
 }
 
-static int set_defaults(struct node *node, const struct default_class *list, size_t n, struct err *err)
+static int want_defaults(struct wanted *w, const struct default_class *list, size_t n, struct err *err)
 {
 	struct cidr cidr;
 	int ret = 0;
@@ -78,72 +94,126 @@ static int set_defaults(struct node *node, const struct default_class *list, siz
 	for (size_t i = 0; i < n && !ret; i++) {
 		ret = cidr_parse(list[i].cidr, &cidr);
 		if (!ret)
-			ret = set_class(node, &cidr, list[i].class, false, err);
+			ret = want(w, &cidr, list[i].class, err);
 	}
 	return ret;
 }
 
-static int set_list(struct node *node, const struct cidr_list *list, enum masq_class class, struct err *err)
+static int want_list(struct wanted *w, const struct cidr_list *list, enum masq_class class, struct err *err)
 {
 	int ret = 0;
 
 	for (size_t i = 0; i < list->n && !ret; i++)
-		ret = set_class(node, &list->cidrs[i], class, false, err);
+		ret = want(w, &list->cidrs[i], class, err);
 	return ret;
+}
+
+static int want_ranges(struct wanted *w, const struct network *net, struct err *err)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < net->n_sets; i++)
+		for (size_t j = 0; j < net->sets[i].n && !ret; j++)
+			ret = want(w, &net->sets[i].ranges[j].subnet, CLASS_LEAVE, err);
+	return ret;
+}
+
+static int want_all(struct wanted *w, const struct network *net, struct err *err)
+{
+	const struct node_settings *s = &net->node;
+	int ret = want_defaults(w, defaults, sizeof(defaults) / sizeof(defaults[0]), err);
+
+	if (!ret && !s->services.set)
+		ret = want_defaults(w, private_ranges, sizeof(private_ranges) / sizeof(private_ranges[0]), err);
+	if (!ret)
+		ret = want_ranges(w, net, err);
+	if (!ret)
+		ret = want_list(w, &s->services, CLASS_SERVICE, err);
+	if (!ret)
+		ret = want_list(w, &s->non_masquerade, CLASS_LEAVE, err);
+	return ret ? ret : want_list(w, &s->masquerade, CLASS_BPF, err);
+}
+
+/* Writes one prefix; what is a pod range stays one, whatever class its destinations get. */
+static int set_class(struct node *node, const struct cidr *cidr, enum masq_class class, bool pod_range, struct err *err)
+{
+	struct cidr_key key = { cidr->len, cidr->addr };
+	struct cidr_class value = { class, cidr->len, pod_range }, old;
+	char text[ADDR_STRLEN];
+	int ret;
+
+	if (!map_get(node->maps.fd[MAP_MASQ_CIDRS], &key, &old) && old.prefixlen == key.prefixlen)
+		value.pod_range = value.pod_range || old.pod_range;
+	ret = map_set(node->maps.fd[MAP_MASQ_CIDRS], &key, &value);
+	return ret < 0 ? err_set(err, ret, "write %s to map 'masq_cidrs'", cidr_format(cidr, text)) : 0;
 }
 
 int settings_add_ranges(struct node *node, const struct network *net, struct err *err)
 {
+	int fd = node->maps.fd[MAP_MASQ_CIDRS], ret = 0;
+
 	for (size_t i = 0; i < net->n_sets; i++) {
-		for (size_t j = 0; j < net->sets[i].n; j++) {
-			const struct cidr *subnet = &net->sets[i].ranges[j].subnet;
-			struct cidr_key key = { subnet->len, subnet->addr };
+		for (size_t j = 0; j < net->sets[i].n && !ret; j++) {
+			struct cidr subnet = cidr_mask(&net->sets[i].ranges[j].subnet);
+			struct cidr_key key = { subnet.len, subnet.addr };
 			struct cidr_class old;
-			enum masq_class class = CLASS_LEAVE;
-			int ret;
+			bool known = !map_get(fd, &key, &old) && old.prefixlen == subnet.len;
 
 			/* an operator's word for this very prefix stands */
-			if (!map_get(node->maps.fd[MAP_MASQ_CIDRS], &key, &old) && old.prefixlen == subnet->len)
-				class = old.class;
-			ret = set_class(node, subnet, class, true, err);
-			if (ret < 0)
-				return ret;
+			ret = set_class(node, &subnet, known ? old.class : CLASS_LEAVE, true, err);
 		}
 	}
-	return 0;
+	return ret;
 }
 
-/* Everything goes but pod ranges, which other networks may have added: those fall back to `leave`. A packet that looks
- * meanwhile meets no class, which programs read as `kernel`: the base table decides. */
-static int forget(const void *key, const void *value, void *data)
+struct forgetting {
+	const struct wanted *wanted;
+	int fd;
+};
+
+/* Pod ranges stay, which other networks may have added: they fall back to `leave`. */
+static int forget_unwanted(const void *key, const void *value, void *data)
 {
 	const struct cidr_class *class = value;
+	const struct forgetting *f = data;
+	const struct cidr_key *k = key;
 	struct cidr_class left = { CLASS_LEAVE, class->prefixlen, 1 };
-	int fd = *(const int *)data;
 
-	return class->pod_range ? map_set(fd, key, &left) : map_delete(fd, key);
+	for (size_t i = 0; i < f->wanted->n; i++) {
+		const struct cidr *cidr = &f->wanted->list[i].cidr;
+
+		if (cidr->len == k->prefixlen && addr_equal(&cidr->addr, &k->addr))
+			return 0;
+	}
+	return class->pod_range ? map_set(f->fd, key, &left) : map_delete(f->fd, key);
+}
+
+/* What is wanted is written before what is not wanted goes: no destination is without a class meanwhile. */
+static int write_classes(struct node *node, const struct wanted *w, struct err *err)
+{
+	struct forgetting f = { w, node->maps.fd[MAP_MASQ_CIDRS] };
+	int ret = 0;
+
+	for (size_t i = 0; i < w->n && !ret; i++)
+		ret = set_class(node, &w->list[i].cidr, w->list[i].class, false, err);
+	if (ret < 0)
+		return ret;
+	ret = map_each(f.fd, sizeof(struct cidr_key), sizeof(struct cidr_class), forget_unwanted, &f);
+	return ret < 0 ? err_set(err, ret, "write map 'masq_cidrs'") : 0;
 }
 
 int settings_apply(struct node *node, const struct network *net, struct err *err)
 {
 	const struct node_settings *s = &net->node;
 	struct config *config = &node->config;
-	int fd = node->maps.fd[MAP_MASQ_CIDRS], ret;
+	struct wanted wanted = { NULL, 0, 0 };
+	int ret = want_all(&wanted, net, err);
 
-	ret = map_each(fd, sizeof(struct cidr_key), sizeof(struct cidr_class), forget, &fd);
-	if (ret < 0)
-		return err_set(err, ret, "empty map 'masq_cidrs'");
-	ret = set_defaults(node, defaults, sizeof(defaults) / sizeof(defaults[0]), err);
-	if (!ret && !s->services.set)
-		ret = set_defaults(node, private_ranges, sizeof(private_ranges) / sizeof(private_ranges[0]), err);
+	if (!ret)
+		ret = write_classes(node, &wanted, err);
+	free(wanted.list);
 	if (!ret)
 		ret = settings_add_ranges(node, net, err);
-	if (!ret)
-		ret = set_list(node, &s->services, CLASS_SERVICE, err);
-	if (!ret)
-		ret = set_list(node, &s->non_masquerade, CLASS_LEAVE, err);
-	if (!ret)
-		ret = set_list(node, &s->masquerade, CLASS_BPF, err);
 	if (ret < 0)
 		return ret;
 
