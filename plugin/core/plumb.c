@@ -205,7 +205,12 @@ static int pod_addresses(struct attachment_work *w, int ifindex, struct err *err
 static int pod_gateway_of(struct attachment_work *w, int ifindex, int family, struct err *err)
 {
 	struct addr gateway = pod_gateway(family);
-	struct route on_link = { .dst = cidr_host(&gateway), .oif = ifindex, .scope = RT_SCOPE_LINK };
+	struct route on_link = {
+		.dst = cidr_host(&gateway),
+		.oif = ifindex,
+		.scope = RT_SCOPE_LINK,
+		.protocol = RTPROT_CTNAT,
+	};
 	int ret = rtnl_neigh_set(&w->pod_rt, ifindex, &gateway, w->host_mac, err);
 
 	if (!ret && family == AF_INET)
@@ -226,6 +231,7 @@ static int pod_routes(struct attachment_work *w, int ifindex, struct err *err)
 			.gateway = pod_gateway(family),
 			.oif = ifindex,
 			.mtu = routes[i].mtu,
+			.protocol = RTPROT_CTNAT,
 			.onlink = true,
 		};
 
