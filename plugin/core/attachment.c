@@ -292,6 +292,8 @@ static int undo_from(struct attachment_work *w, size_t last, struct err *err)
 
 int attachment_make(struct attachment_work *w, struct err *err)
 {
+	struct err ignored;	/* why it failed is what the runtime wants to know, not what came after */
+
 	for (size_t i = 0; i < N_STEPS; i++) {
 		int ret;
 
@@ -301,7 +303,7 @@ int attachment_make(struct attachment_work *w, struct err *err)
 		ret = steps[i].make(w, err);
 		hook_point("do", steps[i].name, "after");
 		if (ret < 0) {
-			undo_from(w, i, NULL);
+			undo_from(w, i, &ignored);
 			return err_wrap(err, "%s", steps[i].name);
 		}
 	}

@@ -35,15 +35,16 @@ int reclaim_one(struct node *node, const struct network *net, const struct reque
 {
 	struct request dead = *req;
 	struct attachment_work w;
+	struct err ignored;
 	int ret;
 
 	dead.key = *key;
 	dead.netns[0] = '\0';
 	if (key_equal(key, &req->key))
 		return 0;
-	ret = attachment_open(&w, &dead, net, node, false, held, NULL);
+	ret = attachment_open(&w, &dead, net, node, false, held, &ignored);
 	if (!ret && is_dead(&w) && !is_foreign(&w, net)) {
-		ret = attachment_unmake(&w, NULL);
+		ret = attachment_unmake(&w, &ignored);
 		ret = ret < 0 ? ret : 1;
 	}
 	attachment_close(&w);
