@@ -234,7 +234,7 @@ nobody_in() {
 
 # For whoever reads why a test failed.
 explain() {
-	echo "--- stderr of the plugin"; tail -n 20 "$DIR/stderr"
+	echo "--- the plugin said"; tail -n 20 "$DIR/stdout" "$DIR/stderr"
 	echo "--- counters"; in_node "$CTNATCTL" stats -o json | jq -c 'with_entries(select(.value.packets? > 0))'
 	echo "--- journal"; in_node "$CTNATCTL" log | tail -n 10
 	echo "--- outside"; tail -n 20 "$DIR/wire"
