@@ -186,6 +186,7 @@ host_mac() { host_side mac "$@"; }
 host_side() { jq -r ".interfaces[] | select(.sandbox // \"\" | . == \"\") | .$1" "$DIR/$2.${3:-eth0}.result"; }
 
 fail() { echo "$*" >&2; return 1; }
+not() { ! "$@" || fail "succeeded: $*"; }	# bash ignores the failure of a plain `! command`
 same() { [[ $1 == "$2" ]] || fail "${3:+$3: }got '$1', not '$2'"; }
 grew() { [[ $(counter "$1") -gt $2 ]] || fail "counter $1 stayed at $2"; }
 

@@ -1,0 +1,129 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# What somebody may do to a node, and no packet leaves it with a pod's address all the same. That is asserted by node_down,
+# here and after every other test; these say what happens instead.
+
+setup() {
+	load lib
+	node_up
+	conf '.serviceCIDRs += ["fd00:10:96::/112"]'
+	pod a
+	flows_work "before"
+}
+
+teardown() { node_down; }
+
+# flows_work WHEN: new flows of each kind, seen with the node's address.
+flows_work() {
+	local protocol
+	for protocol in tcp udp; do
+		same "$(ask a $protocol $SERVER4 | cut -d' ' -f1)" $NODE4 "$1: $protocol, IPv4"
+		same "$(ask a $protocol $SERVER6 | cut -d' ' -f1)" $NODE6 "$1: $protocol, IPv6"
+	done
+	in_pod a ping -q -c 1 -W 2 $SERVER4 || fail "$1: no echo over IPv4"
+	in_pod a ping -q -c 1 -W 2 $SERVER6 || fail "$1: no echo over IPv6"
+}
+
+# Tries each kind of flow, does not expect an answer.
+try_flows() {
+	local protocol server
+	for server in $SERVER4 $SERVER6; do
+		for protocol in tcp udp sctp; do ask a $protocol $server --timeout 0.2 || true; done
+		in_pod a ping -q -c 1 -W 0.2 $server || true
+	done
+} >/dev/null 2>&1
+
+# guarded COUNTER-BEFORE: what tried to leave was dropped by the guard.
+guarded() {
+	try_flows
+	grew leak "$1"
+}
+
+@test "from_pod detached: the base table translates" {
+	local inserted
+	inserted=$(counter inserted)
+	[[ $inserted -gt 0 ]] || fail "nothing was inserted while from_pod was there"
+	in_node "$BUILD/tests/tools/break" detach-from-pod "$(host_link a)"
+	flows_work "without from_pod"
+	same "$(counter inserted)" "$inserted" "entries inserted"
+}
+
+@test "from_pod replaced by a filter that accepts everything: the base table translates" {
+	local link
+	link=$(host_link a)
+	in_node "$BUILD/tests/tools/break" detach-from-pod "$link"
+	in_node sh -c "tc qdisc add dev $link clsact && tc filter add dev $link ingress matchall action ok" ||
+		skip "no matchall on this kernel"
+	flows_work "with another program"
+}
+
+@test "the guard detached: the base table and from_pod translate" {
+	in_node "$BUILD/tests/tools/break" detach-to-uplink eth0
+	flows_work "without the guard"
+}
+
+@test "nft flush ruleset: the guard drops, and the next ADD restores the table" {
+	local leaks
+	leaks=$(counter leak)
+	in_node nft flush ruleset
+	guarded "$leaks"
+	pod b
+	flows_work "after an ADD"
+}
+
+@test "conntrack full: new flows are dropped" {
+	local max
+	max=$(in_node sysctl -n net.netfilter.nf_conntrack_max)
+	[[ $max -le 300000 ]] || skip "the limit of $max entries is read-only here, and too high to reach"
+	in_node "$BUILD/tests/tools/break" fill "$max" || true	# what is there already counts too
+	same "$(in_node sysctl -n net.netfilter.nf_conntrack_count)" "$max" "entries"
+	try_flows
+	run ask a udp $SERVER4 --timeout 0.2
+	[[ $status -ne 0 ]]
+	grew alloc_failed 0
+	in_node "$BUILD/tests/tools/break" flush
+	flows_work "with an empty table"
+}
+
+@test "a ClusterIP that nobody translates goes nowhere, and is counted" {
+	try_service() { ask a $1 $2 80 --timeout 0.2; }
+	local protocol
+	for protocol in tcp udp; do
+		not try_service $protocol 10.96.0.99
+		not try_service $protocol fd00:10:96::99
+	done
+	not in_pod a ping -q -c 1 -W 0.2 10.96.0.99
+	grew service_unrouted 4
+	not grep -E ' (10\.96\.|fd00:10:96:)' "$DIR/wire"
+}
+
+@test "the metadata service: translated by the table" {
+	local inserted
+	inserted=$(counter inserted)
+	same "$(ask a tcp $METADATA --sport 40001)" "$NODE4 40001"
+	same "$(ask a udp $METADATA --sport 40001)" "$NODE4 40001"
+	same "$(counter inserted)" "$inserted" "entries inserted"
+}
+
+@test "the node loses its address: nothing leaves" {
+	in_node ip addr del $NODE4/24 dev eth0
+	in_node ip addr del $NODE6/64 dev eth0
+	try_flows
+	in_node ip addr add $NODE4/24 dev eth0
+	in_node ip addr add $NODE6/64 dev eth0 nodad
+	in_node ip route add default via $ROUTER4
+	in_node ip route add default via $ROUTER6
+	flows_work "with the addresses again"
+}
+
+@test "a pod that sends while it is deleted" {
+	spawn flood4 in_pod a "$HERE/peer.py" flood $SERVER4 500 3
+	spawn flood6 in_pod a "$HERE/peer.py" flood $SERVER6 500 3
+	spawn stream in_pod a "$HERE/peer.py" ask tcp $SERVER4 $PORT --size 1000000 --count 1000
+	within 2 seen_by_wire $NODE6 $SERVER6 udp
+	cni DEL a
+	sleep 0.3
+	same "$(in_node conntrack -L 2>/dev/null | grep -c "src=${ADDR4[a]} ")" 0 "entries left, IPv4"
+	same "$(in_node conntrack -L -f ipv6 2>/dev/null | grep -c "src=${ADDR6[a]} ")" 0 "entries left, IPv6"
+}
