@@ -45,8 +45,8 @@ masqueraded() {
 
 @test "a datagram of 5,000 bytes, in fragments each way" {
 	pod a
-	same "$(ask a udp $SERVER4 --sport 40001 --size 5000)" "$NODE4 40001"
-	same "$(ask a udp $SERVER6 --sport 40001 --size 5000)" "$NODE6 40001"
+	same "$(seen a udp $SERVER4 --size 5000)" $NODE4
+	same "$(seen a udp $SERVER6 --size 5000)" $NODE6
 	local count name
 	for name in IpFragCreates IpReasmReqds Ip6FragCreates Ip6ReasmReqds; do
 		count=$(in_pod a nstat -asz $name | awk -v name=$name '$1 == name { print $2 }')

@@ -163,11 +163,14 @@ ask() {
 	in_pod "$1" "$HERE/peer.py" ask "$2" "$3" "$port" "${@:4 + (port == ${4-0})}"
 }
 
+# seen POD PROTOCOL ADDRESS...: the address alone, where the port is the table's to choose.
+seen() { ask "$@" | cut -d' ' -f1; }
+
 # forge POD KIND...: one frame of forge.py, sent from the pod to the node.
 forge() { in_pod "$1" "$HERE/forge.py" eth0 "$(host_mac "$1")" "${@:2}"; }
 
-# seen_by_wire SOURCE DESTINATION PROTOCOL: such a frame left the node.
-seen_by_wire() { within 2 grep -qxF "$1 $2 $3" "$DIR/wire"; }
+# outside SOURCE DESTINATION PROTOCOL: such a frame has left the node.
+outside() { within 2 grep -qxF "$1 $2 $3" "$DIR/wire"; }
 
 # entry PROTOCOL SOURCE DESTINATION: conntrack's reply tuple for the flow, as "source destination".
 entry() {

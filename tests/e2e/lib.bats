@@ -37,9 +37,9 @@ node_down_says() {
 		"udp 10.244.1.4 $OTHER4 --vlan 7"; do
 		in_node "$HERE/forge.py" eth0 ff:ff:ff:ff:ff:ff $frame
 	done
-	seen_by_wire 10.244.1.2 $SERVER4 udp
-	seen_by_wire 10.244.1.3 $ROUTER4 arp
-	seen_by_wire 10.244.1.4 $OTHER4 udp
+	outside 10.244.1.2 $SERVER4 udp
+	outside 10.244.1.3 $ROUTER4 arp
+	outside 10.244.1.4 $OTHER4 udp
 	node_down_says "fd00:10:244:1::2 $SERVER6 udp"
 }
 

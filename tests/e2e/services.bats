@@ -61,12 +61,12 @@ kube_proxy() {
 	EOT
 }
 
-# service HOST-PART SEEN4 SEEN6 [OPTION...]: what the backend saw of pod a.
+# service HOST-PART SEEN4 SEEN6: what the backend saw of pod a.
 service() {
 	local protocol
 	for protocol in tcp udp; do
-		same "$(ask a $protocol 10.96.0.$1 $SERVICE_PORT "${@:4}")" "$2" "$protocol, IPv4"
-		same "$(ask a $protocol fd00:10:96::$1 $SERVICE_PORT "${@:4}")" "$3" "$protocol, IPv6"
+		same "$(seen a $protocol 10.96.0.$1 $SERVICE_PORT)" "$2" "$protocol, IPv4"
+		same "$(seen a $protocol fd00:10:96::$1 $SERVICE_PORT)" "$3" "$protocol, IPv6"
 	done
 }
 
@@ -79,17 +79,17 @@ chained() {
 }
 
 @test "ClusterIP to a pod of the node: the pod is seen as itself" {
-	service 1 "${ADDR4[a]} 40001" "${ADDR6[a]} 40001" --sport 40001
+	service 1 "${ADDR4[a]}" "${ADDR6[a]}"
 	grew service 0
 	same "$(counter inserted)" 0 "entries inserted"
 }
 
 @test "ClusterIP to the pod that asks" {
-	service 2 "$NODE4 40001" "$NODE6 40001" --sport 40001
+	service 2 $NODE4 $NODE6
 }
 
 @test "ClusterIP to a backend outside: it sees the node" {
-	service 3 "$NODE4 40001" "$NODE6 40001" --sport 40001
+	service 3 $NODE4 $NODE6
 	same "$(counter inserted)" 0 "entries inserted"
 	same "$(entry tcp ${ADDR4[a]} 10.96.0.3)" "$SERVER4 $NODE4"
 	same "$(entry udp ${ADDR6[a]} fd00:10:96::3)" "$SERVER6 $NODE6"

@@ -38,8 +38,8 @@ tables() { in_node sh -c 'ip neigh; ip -6 neigh; ip route show table all; ip -6 
 	# The tool makes good packets, and an honest one leaves.
 	forge a udp "${ADDR4[a]}" $SERVER4
 	forge a udp "${ADDR6[a]}" $SERVER6
-	seen_by_wire $NODE4 $SERVER4 udp
-	seen_by_wire $NODE6 $SERVER6 udp
+	outside $NODE4 $SERVER4 udp
+	outside $NODE6 $SERVER6 udp
 }
 
 @test "forged ARP and neighbour discovery change nothing" {
@@ -90,14 +90,14 @@ tables() { in_node sh -c 'ip neigh; ip -6 neigh; ip route show table all; ip -6 
 	in_world ip route add blackhole 2001:db8:200::1
 	spawn flood4 in_pod a "$HERE/peer.py" flood 198.51.100.200 2500 2
 	spawn flood6 in_pod a "$HERE/peer.py" flood 2001:db8:200::1 2500 2
-	within 2 seen_by_wire $NODE4 198.51.100.200 udp
+	within 2 outside $NODE4 198.51.100.200 udp
 	local i limited
 	for i in 1 2 3 4 5; do
-		same "$(ask b tcp $SERVER4 | cut -d' ' -f1)" $NODE4
-		same "$(ask b udp $SERVER6 | cut -d' ' -f1)" $NODE6
+		same "$(seen b tcp $SERVER4)" $NODE4
+		same "$(seen b udp $SERVER6)" $NODE6
 	done
 	wait "$PID_flood4" "$PID_flood6"
 	limited=$(counter limited)
 	[[ $limited -gt 1000 ]] || fail "only $limited flows were over the limit"
-	same "$(ask a udp $SERVER4 --sport 40001)" "$NODE4 40001" "the pod itself, by the table"
+	same "$(seen a udp $SERVER4)" $NODE4 "the pod itself, by the table"
 }
