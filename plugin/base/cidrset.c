@@ -2,7 +2,7 @@
 /*
  * Theory: two prefixes are disjoint, or one lies in the other. Sorted by first address, and the
  * shorter first, they are the opening brackets of a nested text; a stack holds those that are open,
- * and the innermost (the longest prefix) speaks for the addresses from the cursor to the next bracket:
+ * and the innermost (the longest prefix) speaks for what lies from the cursor to the next bracket:
  *
  *	10.0.0.0/8    (                        )
  *	10.9.0.0/16       (        )

@@ -97,7 +97,7 @@ static int import_link(const struct host_link *link, void *data, struct err *err
 	if (ret < 0 && ret != -EEXIST)
 		return err_set(err, ret, "record the pod behind interface '%s'", link->name);
 	ret = im->prog_fd < 0 ? tc_detach(link->ifindex, TC_HOOK_INGRESS, err) :
-				tc_attach(link->ifindex, TC_HOOK_INGRESS, im->prog_fd, err);
+				tc_attach(link->ifindex, TC_HOOK_INGRESS, TC_CLSACT, im->prog_fd, err);
 	return ret == -ENODEV ? 0 : ret;	/* it went meanwhile */
 }
 

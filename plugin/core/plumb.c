@@ -102,7 +102,8 @@ int plumb_program(struct attachment_work *w, struct err *err)
 	if (w->node->config.level >= LEVEL_NFTABLES)
 		return 0;
 	prog_fd = bpfobj_prog(PIN_FROM_POD, err);
-	return prog_fd < 0 ? prog_fd : tc_attach(w->record.ifindex, TC_HOOK_INGRESS, prog_fd, err);
+	return prog_fd < 0 ? prog_fd : tc_attach(w->record.ifindex, TC_HOOK_INGRESS,
+						       w->net->shaped ? TC_TCX : TC_CLSACT, prog_fd, err);
 }
 
 /* ---- the host's side -------------------------------------------------------------------------------- */

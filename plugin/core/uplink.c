@@ -191,7 +191,7 @@ static int attach_one(const void *key, const void *value, void *data)
 	struct guard *guard = data;
 
 	(void)value;
-	return tc_attach(*(const __u32 *)key, TC_HOOK_EGRESS, guard->prog_fd, guard->err);
+	return tc_attach(*(const __u32 *)key, TC_HOOK_EGRESS, TC_TCX, guard->prog_fd, guard->err);
 }
 
 static int verify_one(const void *key, const void *value, void *data)

@@ -2,15 +2,15 @@
 #ifndef CTNAT_KERN_CTNL_H
 #define CTNAT_KERN_CTNL_H
 
-/* The connection tracking table over ctnetlink (a NETLINK_NETFILTER socket). */
+/* The connection tracking table of a namespace, over ctnetlink (a NETLINK_NETFILTER socket). */
 #include "base/addr.h"
 #include "kern/nl.h"
 
 /*
- * Deletes every entry of the pod's address: those whose original source it is (what it opened), and those
- * whose reply source it is (what was opened to it, whatever DNAT stood before). The kernel filters (CTA_FILTER, 5.8)
- * and, from 6.8 on, deletes in one message; before that each entry of the filtered dump is deleted by its id.
- * Returns 0; *deleted, if not NULL, counts where the kernel lets us (else it is 0).
+ * Deletes every entry of the pod's address: those whose original source it is (what it opened), and
+ * those whose reply source it is (what was opened to it, whatever DNAT stood before). No other
+ * entry is touched, whatever the kernel makes of our filters. Returns 0; *deleted, if not NULL,
+ * counts where the kernel lets us (else it is 0).
  */
 int ctnl_flush_addr(struct nl *nl, const struct addr *addr, unsigned int *deleted, struct err *err);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -73,22 +74,19 @@ static int tcx_find(int ifindex, enum tc_hook hook, __u32 *id)
 	return find_ours(ids, n, hook, id);
 }
 
-/* -EINVAL: the kernel has no tcx. */
-static int tcx_attach(int ifindex, enum tc_hook hook, int prog_fd)
+/* -ENOENT: none of ours is there to be replaced. */
+static int tcx_replace(int ifindex, enum tc_hook hook, int prog_fd)
 {
-	LIBBPF_OPTS(bpf_prog_attach_opts, opts);
+	LIBBPF_OPTS(bpf_prog_attach_opts, opts, .flags = BPF_F_REPLACE);
 	_cleanup_close_ int old = -1;
 	__u32 id, old_id;
 
 	old = tcx_find(ifindex, hook, &old_id);
-	if (old >= 0) {
-		if (!prog_id(prog_fd, &id) && id == old_id)
-			return 0;
-		opts.flags = BPF_F_REPLACE;
-		opts.replace_prog_fd = old;
-	} else if (old != -ENOENT) {
+	if (old < 0)
 		return old;
-	}
+	if (!prog_id(prog_fd, &id) && id == old_id)
+		return 0;
+	opts.replace_prog_fd = old;
 	return bpf_prog_attach_opts(prog_fd, ifindex, tcx_type(hook), &opts) < 0 ? -errno : 0;
 }
 
@@ -151,31 +149,37 @@ static const char *hook_name(enum tc_hook hook)
 	return hook == TC_HOOK_INGRESS ? "ingress" : "egress";
 }
 
-int tc_attach(int ifindex, enum tc_hook hook, int prog_fd, struct err *err)
+static bool is_gone(int ret)
 {
-	int ret = tcx_attach(ifindex, hook, prog_fd);
+	return ret == -ENOENT || ret == -ENODEV;
+}
 
-	if (ret == -EINVAL)
+int tc_attach(int ifindex, enum tc_hook hook, enum tc_way way, int prog_fd, struct err *err)
+{
+	int ret = tcx_replace(ifindex, hook, prog_fd);
+	bool no_tcx = ret == -EINVAL;
+	__u32 id;
+
+	if (no_tcx || (ret == -ENOENT && (way == TC_CLSACT || !clsact_query(ifindex, hook, &id))))
 		ret = clsact_attach(ifindex, hook, prog_fd);
+	else if (ret == -ENOENT)
+		ret = bpf_prog_attach(prog_fd, ifindex, tcx_type(hook), 0) < 0 ? -errno : 0;
 	if (ret < 0)
 		return err_set(err, ret, "attach %s to the %s of interface %d", our_name(hook), hook_name(hook),
 			       ifindex);
 	return 0;
 }
 
-static bool is_gone(int ret)
-{
-	return ret == -ENOENT || ret == -ENODEV;
-}
-
 int tc_detach(int ifindex, enum tc_hook hook, struct err *err)
 {
 	int ret = tcx_detach(ifindex, hook);
+	__u32 id;
 
-	if (ret == -EINVAL)
+	if ((ret == -ENOENT || ret == -EINVAL) && clsact_query(ifindex, hook, &id) < 0)
+		return 0;
+	if (ret == -ENOENT || ret == -EINVAL)
 		ret = clsact_detach(ifindex, hook);
-	/* clsact says -EINVAL where there is no such qdisc */
-	if (ret < 0 && !is_gone(ret) && ret != -EINVAL)
+	if (ret < 0 && !is_gone(ret))
 		return err_set(err, ret, "detach %s from the %s of interface %d", our_name(hook), hook_name(hook),
 			       ifindex);
 	return 0;
@@ -189,7 +193,7 @@ int tc_query(int ifindex, enum tc_hook hook, __u32 *id, struct err *err)
 		close(ret);
 		return 0;
 	}
-	if (ret == -EINVAL)
+	if (ret == -EINVAL || ret == -ENOENT)
 		ret = clsact_query(ifindex, hook, id);
 	if (ret < 0)
 		return err_set(err, is_gone(ret) || ret == -EINVAL ? -ENOENT : ret, "%s on the %s of interface %d",
