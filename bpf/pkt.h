@@ -278,6 +278,8 @@ static __always_inline void parse_transport(struct cursor *c, struct pkt *pkt)
 			if (!peek(c, &nd, sizeof(nd)))
 				goto bad;
 			pkt->target = addr_v6(&nd.target);
+			if (addr_is_v4(&pkt->target))
+				pkt->flags |= PKT_MAPPED;
 		}
 		return;
 	default:

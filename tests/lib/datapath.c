@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Theory: BPF_PROG_TEST_RUN with the ifindex of a device gives a program what that device's receive path would (packet
+ * type, protocol, network namespace), and needs nobody at the other end. So a test is one frame and one reason.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "base/addr.h"
+#include "ctnat.skel.h"
+#include "kern/maps.h"
+#include "lib/datapath.h"
+
+#define TC_PASS ((__u32)-1)	/* TC_ACT_UNSPEC */
+#define TC_DROP 2u		/* TC_ACT_SHOT */
+
+struct datapath dp;
+
+static struct ctnat_bpf *skel;
+
+static const struct config default_config = {
+	.port_min = 1024,
+	.port_max = 65535,
+	.insert_timeout_ms = 5000,
+	.spoof_check = 1,
+};
+
+static const char *const reason_names[REASON_MAX] = {
+#define REASON_NAME(id, name, what) name,
+	REASONS(REASON_NAME)
+#undef REASON_NAME
+};
+
+/* What people are told becomes of the packet, against what becomes of it. */
+static const char *const reason_texts[REASON_MAX] = {
+#define REASON_TEXT(id, name, what) what,
+	REASONS(REASON_TEXT)
+#undef REASON_TEXT
+};
+
+void run(const char *fmt, ...)
+{
+	char command[4096];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(command, sizeof(command), fmt, args);
+	va_end(args);
+	if (system(command))
+		fail_msg("'%s' failed", command);
+}
+
+static struct addr address(const char *text)
+{
+	struct addr a = { { 0 } };
+
+	if (text && addr_parse(text, &a))
+		fail_msg("no address: '%s'", text);
+	return a;
+}
+
+/* ---- the node --------------------------------------------------------------------------------------- */
+
+static const char topology[] =
+	"ip -batch - <<-'END'\n"
+	"link set lo up\n"
+	"link add host0 address 02:00:00:00:00:01 type veth peer name peer0 address 02:00:00:00:00:02\n"
+	"link add host1 address 02:00:00:00:00:01 type veth peer name peer1\n"
+	"link add eth0 type veth peer name world0\n"
+	"link add eth1 type veth peer name world1\n"
+	"addr add 192.0.2.1/24 dev eth0\n"
+	"addr add 2001:db8:2::1/64 dev eth0 nodad\n"
+	"addr add 203.0.113.1/24 dev eth1\n"
+	"addr add 2001:db8:3::1/64 dev eth1 nodad\n"
+	"addr add fe80::1/64 dev host0 nodad\n"
+	"link set host0 up\n"
+	"link set peer0 up\n"
+	"link set host1 up\n"
+	"link set peer1 up\n"
+	"link set eth0 up\n"
+	"link set eth1 up\n"
+	"link set world0 up\n"
+	"link set world1 up\n"
+	"route add 10.244.1.5/32 dev host0\n"
+	"route add 10.244.1.6/32 dev host1\n"
+	"route add fd00:10:244:1::5/128 dev host0\n"
+	"route add fd00:10:244:1::6/128 dev host1\n"
+	"route add default via 192.0.2.254\n"
+	"route add default via 2001:db8:2::fe\n"
+	"END\n";
+
+int dp_set_up(void **state)
+{
+	(void)state;
+	if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0)
+		return -1;
+	run("mount --make-rprivate / && mount -t sysfs sysfs /sys");
+	run("echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad");
+	run("%s", topology);
+	run("echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding");
+	dp.host0 = if_nametoindex("host0");
+	dp.host1 = if_nametoindex("host1");
+	dp.eth0 = if_nametoindex("eth0");
+	dp.eth1 = if_nametoindex("eth1");
+	dp_load(LEVEL_FULL, false);
+	return 0;
+}
+
+int dp_tear_down(void **state)
+{
+	(void)state;
+	ctnat_bpf__destroy(skel);
+	return 0;
+}
+
+void dp_load(enum datapath_level level, bool race)
+{
+	ctnat_bpf__destroy(skel);
+	skel = ctnat_bpf__open();
+	assert_non_null(skel);
+	skel->rodata->level = level;
+	skel->rodata->test_race = race;
+	assert_int_equal(ctnat_bpf__load(skel), 0);
+	dp.from_pod = bpf_program__fd(skel->progs.ctnat_from_pod);
+	dp.to_uplink = bpf_program__fd(skel->progs.ctnat_to_uplink);
+	dp_reset(NULL);
+}
+
+/* ---- the maps --------------------------------------------------------------------------------------- */
+
+static void update(struct bpf_map *map, const void *key, const void *value)
+{
+	assert_int_equal(map_set(bpf_map__fd(map), key, value), 0);
+}
+
+static int forget(const void *key, const void *value, void *data)
+{
+	(void)value;
+	return map_delete(*(int *)data, key);
+}
+
+static void empty(struct bpf_map *map)
+{
+	int fd = bpf_map__fd(map);
+
+	map_each(fd, bpf_map__key_size(map), bpf_map__value_size(map), forget, &fd);
+}
+
+void dp_set_config(const struct config *cfg)
+{
+	dp.cfg = *cfg;
+	update(skel->maps.config, &(__u32){ 0 }, cfg);
+}
+
+void dp_set_pod(const char *addr, int ifindex, enum record_state state, const char *egress)
+{
+	const struct addr key = address(addr);
+	struct pod pod = { .ifindex = ifindex, .state = state, .egress = address(egress) };
+
+	update(skel->maps.pods, &key, &pod);
+}
+
+void dp_del_pod(const char *addr)
+{
+	const struct addr key = address(addr);
+
+	assert_int_equal(map_delete(bpf_map__fd(skel->maps.pods), &key), 0);
+}
+
+void dp_set_uplink(int ifindex, const char *v4, const char *v6)
+{
+	const struct uplink uplink = { .v4 = address(v4), .v6 = address(v6), .flags = UPLINK_ETHERNET };
+	const __u32 key = ifindex;
+
+	update(skel->maps.uplinks, &key, &uplink);
+}
+
+void dp_set_class(const char *text, enum masq_class class)
+{
+	struct cidr cidr = { 0 };
+	struct cidr_key key;
+
+	assert_int_equal(cidr_parse(text, &cidr), 0);
+	key = (struct cidr_key){ .prefixlen = cidr.len, .addr = cidr.addr };
+	update(skel->maps.masq_cidrs, &key, &(struct cidr_class){ .class = class, .prefixlen = cidr.len });
+}
+
+struct budget dp_budget(int ifindex)
+{
+	const __u32 key = ifindex;
+	struct budget budget = { 0 };
+
+	map_get(bpf_map__fd(skel->maps.budgets), &key, &budget);
+	return budget;
+}
+
+int dp_reset(void **state)
+{
+	struct timespec now;
+
+	(void)state;
+	empty(skel->maps.pods);
+	empty(skel->maps.masq_cidrs);
+	empty(skel->maps.uplinks);
+	empty(skel->maps.budgets);
+	dp_set_config(&default_config);
+	dp_set_pod(POD_A4, dp.host0, STATE_READY, NULL);
+	dp_set_pod(POD_A6, dp.host0, STATE_READY, NULL);
+	dp_set_pod(POD_B4, dp.host1, STATE_READY, NULL);
+	dp_set_pod(POD_B6, dp.host1, STATE_READY, NULL);
+	dp_set_uplink(dp.eth0, NODE4, NODE6);
+	dp_set_class("10.244.0.0/16", CLASS_LEAVE);
+	dp_set_class("fd00:10:244::/48", CLASS_LEAVE);
+	dp_set_class("10.96.0.0/12", CLASS_SERVICE);
+	dp_set_class("fd00:10:96::/112", CLASS_SERVICE);
+	dp_set_class("169.254.0.0/16", CLASS_KERNEL);
+	dp_set_class("198.18.0.0/15", CLASS_KERNEL);
+	dp_set_class("2001:db8:18::/48", CLASS_KERNEL);
+	ct_do("-F");
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (now.tv_nsec > 500000000)
+		usleep((1000000000 - now.tv_nsec) / 1000 + 1000);
+	return 0;
+}
+
+/* ---- running ---------------------------------------------------------------------------------------- */
+
+static void read_counters(struct stat out[REASON_MAX])
+{
+	for (int i = 0; i < REASON_MAX; i++)
+		assert_int_equal(stats_read(bpf_map__fd(skel->maps.stats), i, &out[i]), 0);
+}
+
+__u64 dp_count(enum reason reason)
+{
+	struct stat stat;
+
+	assert_int_equal(stats_read(bpf_map__fd(skel->maps.stats), reason, &stat), 0);
+	return stat.packets;
+}
+
+/* Runs the frame; *moved[] is by how much each counter moved. Returns the verdict. */
+static __u32 pass_through(int prog, int ifindex, const struct frame *f, struct stat moved[REASON_MAX])
+{
+	struct __sk_buff ctx = { .ifindex = ifindex };
+	struct stat before[REASON_MAX];
+	struct frame out;
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->data, .data_size_in = f->len, .data_out = out.data,
+		    .data_size_out = sizeof(out.data), .ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
+
+	read_counters(before);
+	assert_int_equal(bpf_prog_test_run_opts(prog, &opts), 0);
+	read_counters(moved);
+	for (int i = 0; i < REASON_MAX; i++) {
+		moved[i].packets -= before[i].packets;
+		moved[i].bytes -= before[i].bytes;
+	}
+	assert_int_equal(opts.data_size_out, f->len);
+	assert_memory_equal(out.data, f->data, f->len);
+	return opts.retval;
+}
+
+/* `beside`: a reason that is no exit and is counted, too; REASON_MAX: none. */
+static void expect(int prog, int ifindex, const struct frame *f, enum reason reason, enum reason beside)
+{
+	struct stat moved[REASON_MAX];
+	__u32 verdict = pass_through(prog, ifindex, f, moved);
+
+	for (int i = 0; i < REASON_MAX; i++) {
+		__u64 wanted = i == (int)reason || i == (int)beside;
+
+		if (moved[i].packets != wanted || moved[i].bytes != wanted * f->len)
+			fail_msg("expected '%s', but '%s' moved by %llu packets, %llu bytes", reason_names[reason],
+				 reason_names[i], moved[i].packets, moved[i].bytes);
+	}
+	assert_int_equal(verdict, strstr(reason_texts[reason], "dropped") ? TC_DROP : TC_PASS);
+}
+
+void dp_link_sends(int ifindex, struct frame f, enum reason reason)
+{
+	expect(dp.from_pod, ifindex, &f, reason, REASON_MAX);
+}
+
+void dp_pod_sends(struct frame f, enum reason reason)
+{
+	dp_link_sends(dp.host0, f, reason);
+}
+
+void dp_pod_reopens(struct frame f, enum reason reason)
+{
+	expect(dp.from_pod, dp.host0, &f, reason, REASON_PASS_REVIVED);
+}
+
+void dp_node_sends(struct frame f, enum reason reason)
+{
+	expect(dp.to_uplink, dp.eth0, &f, reason, REASON_MAX);
+}
+
+enum reason dp_pod_tries(struct frame f)
+{
+	struct stat moved[REASON_MAX];
+
+	pass_through(dp.from_pod, dp.host0, &f, moved);
+	for (int i = 0; i < REASON_MAX; i++) {
+		if (moved[i].packets && i != REASON_PASS_REVIVED)
+			return i;
+	}
+	return REASON_MAX;
+}
+
+/* ---- conntrack -------------------------------------------------------------------------------------- */
+
+static char table[1 << 16];
+
+static void read_table(void)
+{
+	FILE *list = popen("conntrack -L -f ipv4 2>/dev/null; conntrack -L -f ipv6 2>/dev/null", "r");
+	size_t n;
+
+	assert_non_null(list);
+	n = fread(table, 1, sizeof(table) - 1, list);
+	table[n] = '\0';
+	pclose(list);
+}
+
+int ct_entries(void)
+{
+	int n = 0;
+
+	read_table();
+	for (const char *c = table; *c; c++)
+		n += *c == '\n';
+	return n;
+}
+
+void ct_expect(const char *fmt, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	read_table();
+	if (!strstr(table, text))
+		fail_msg("no conntrack entry says '%s':\n%s", text, table);
+}
+
+void ct_expect_none(void)
+{
+	read_table();
+	if (*table)
+		fail_msg("expected no conntrack entry:\n%s", table);
+}
+
+void ct_do(const char *fmt, ...)
+{
+	char args_text[1024];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(args_text, sizeof(args_text), fmt, args);
+	va_end(args);
+	run("conntrack %s >/dev/null 2>&1", args_text);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CTNAT_TESTS_DATAPATH_H
+#define CTNAT_TESTS_DATAPATH_H
+
+/*
+ * The datapath alone, on a node without a plugin: the programs, maps filled by hand, and frames run through them by
+ * BPF_PROG_TEST_RUN. For cmocka: what goes wrong fails the test that is running.
+ *
+ *	peer0 --veth-- host0	pod A: 10.244.1.5, fd00:10:244:1::5
+ *	peer1 --veth-- host1	pod B: 10.244.1.6, fd00:10:244:1::6
+ *	eth0	an uplink, 192.0.2.1/24, 2001:db8:2::1/64, default routes
+ *	eth1	no uplink, 203.0.113.1/24, 2001:db8:3::1/64
+ *
+ * leave: 10.244.0.0/16, fd00:10:244::/48; service: 10.96.0.0/12, fd00:10:96::/112; kernel: 169.254.0.0/16, 198.18.0.0/15,
+ * 2001:db8:18::/48; the rest is bpf.
+ */
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+#include "abi.h"
+#include "lib/frame.h"
+
+#define POD_A4 "10.244.1.5"
+#define POD_A6 "fd00:10:244:1::5"
+#define POD_B4 "10.244.1.6"
+#define POD_B6 "fd00:10:244:1::6"
+#define NODE4 "192.0.2.1"
+#define NODE6 "2001:db8:2::1"
+#define WORLD4 "198.51.100.1"
+#define WORLD6 "2001:db8:51::1"
+
+struct datapath {
+	int host0, host1, eth0, eth1;	/* ifindex */
+	int from_pod, to_uplink;	/* programs */
+	struct config cfg;		/* as the programs see it after dp_reset() */
+};
+
+extern struct datapath dp;
+
+/* cmocka's group fixtures: namespaces, devices, programs of level `full`. */
+int dp_set_up(void **state);
+int dp_tear_down(void **state);
+/* Before each test: maps as above, no conntrack entry, begun early in a second (budgets are per second). */
+int dp_reset(void **state);
+
+/* Programs of another kind, with maps of their own as above. */
+void dp_load(enum datapath_level level, bool race);
+
+void dp_set_config(const struct config *cfg);
+void dp_set_pod(const char *addr, int ifindex, enum record_state state, const char *egress);
+void dp_del_pod(const char *addr);
+void dp_set_uplink(int ifindex, const char *v4, const char *v6);	/* NULL: none of that family */
+void dp_set_class(const char *cidr, enum masq_class class);
+struct budget dp_budget(int ifindex);
+
+/*
+ * Runs the frame through from_pod as received on host0 (or another link), or through to_uplink as sent on eth0.
+ * Asserts the verdict that the reason implies, that no byte of the frame changed, and that of all counters exactly
+ * that one moved, by one packet and the frame's bytes.
+ */
+void dp_pod_sends(struct frame f, enum reason reason);
+void dp_link_sends(int ifindex, struct frame f, enum reason reason);
+void dp_pod_reopens(struct frame f, enum reason reason);	/* `revived`, and then reason */
+void dp_node_sends(struct frame f, enum reason reason);
+/* Without an opinion: what was the reason? */
+enum reason dp_pod_tries(struct frame f);
+
+/* Packets counted for the reason since dp_load(). */
+__u64 dp_count(enum reason reason);
+
+/* The conntrack table, as conntrack(8) prints it. */
+int ct_entries(void);
+/* Asserts that an entry's line holds this text. */
+void ct_expect(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void ct_expect_none(void);
+/* Runs `conntrack` with these arguments. */
+void ct_do(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* A command of the test's own; it must succeed. */
+void run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif
