@@ -243,14 +243,6 @@ static void read_counters(struct stat out[REASON_MAX])
 		assert_int_equal(stats_read(bpf_map__fd(skel->maps.stats), i, &out[i]), 0);
 }
 
-__u64 dp_count(enum reason reason)
-{
-	struct stat stat;
-
-	assert_int_equal(stats_read(bpf_map__fd(skel->maps.stats), reason, &stat), 0);
-	return stat.packets;
-}
-
 /* Runs the frame; *moved[] is by how much each counter moved. Returns the verdict. */
 static __u32 pass_through(int prog, int ifindex, const struct frame *f, struct stat moved[REASON_MAX])
 {

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What loads and what does not: the rules that the verifier keeps for us, the level for a kernel that lacks a function,
+ * and what verifying costs (tests/bpf/budget: a first ADD waits for it).
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <cmocka.h>
+
+#include "abi.h"
+#include "ctnat.skel.h"
+#include "tests/bpf/proprietary.skel.h"
+#include "tests/bpf/reject.skel.h"
+
+#define BUDGET_FILE "tests/bpf/budget"
+
+static char verifier_log[1 << 20];
+
+/* Loads this one program of the object and asserts that the verifier refuses it with the text. */
+static void assert_refused(struct bpf_object *obj, const char *name, const char *text)
+{
+	struct bpf_program *prog = bpf_object__find_program_by_name(obj, name);
+
+	assert_non_null(prog);
+	verifier_log[0] = '\0';
+	assert_int_equal(bpf_program__set_autoload(prog, true), 0);
+	assert_int_equal(bpf_program__set_log_buf(prog, verifier_log, sizeof(verifier_log)), 0);
+	if (!bpf_object__load(obj))
+		fail_msg("%s: the kernel loads it", name);
+	if (!strstr(verifier_log, text)) {
+		size_t len = strlen(verifier_log);
+
+		fail_msg("%s: refused, but not with '%s':\n%s", name, text,
+			 verifier_log + (len > 500 ? len - 500 : 0));
+	}
+}
+
+static void the_verifier_keeps_the_rules(void **state)
+{
+	static const struct {
+		const char *program, *answer;
+	} rules[] = {
+		{ "leaks_an_entry", "Unreleased reference" },
+		{ "leaks_an_allocation", "Unreleased reference" },
+		{ "forgets_the_insert", "Unreleased reference" },
+		{ "reads_after_release", "invalid mem access 'scalar'" },
+		{ "trusts_a_lookup", "invalid mem access 'ptr_or_null_'" },
+		{ "writes_the_status", "only read is supported" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		struct reject_bpf *skel = reject_bpf__open();
+
+		assert_non_null(skel);
+		assert_refused(skel->obj, rules[i].program, rules[i].answer);
+		reject_bpf__destroy(skel);
+	}
+}
+
+static void kfuncs_are_for_gpl_programs(void **state)
+{
+	struct proprietary_bpf *skel = proprietary_bpf__open();
+
+	(void)state;
+	assert_non_null(skel);
+	assert_refused(skel->obj, "is_not_gpl", "cannot call kernel function from non-GPL compatible program");
+	proprietary_bpf__destroy(skel);
+}
+
+/* Our object as a kernel would see it that does not have the function: under a name that no kernel has. */
+static struct bpf_object *open_without(const char *function, enum datapath_level level)
+{
+	size_t size, len = strlen(function), found = 0;
+	const void *elf = ctnat_bpf__elf_bytes(&size);
+	struct ctnat_bpf__rodata rodata;
+	struct bpf_object *obj;
+	const void *initial;
+	struct bpf_map *map;
+	char *copy = malloc(size);
+
+	assert_non_null(copy);
+	memcpy(copy, elf, size);
+	for (char *at = copy; (at = memmem(at, copy + size - at, function, len)); at += len, found++)
+		at[len - 1] = '?';	/* in no symbol's name */
+	assert_true(found > 0);
+	obj = bpf_object__open_mem(copy, size, NULL);
+	free(copy);
+	assert_non_null(obj);
+	map = bpf_object__find_map_by_name(obj, ".rodata");
+	assert_non_null(map);
+	initial = bpf_map__initial_value(map, &size);
+	assert_true(size <= sizeof(rodata));	/* the structure is padded, the section is not */
+	memcpy(&rodata, initial, size);
+	rodata.level = level;
+	assert_int_equal(bpf_map__set_initial_value(map, &rodata, size), 0);
+	return obj;
+}
+
+static void assisted_needs_no_function_that_inserts(void **state)
+{
+	static const char *const lacking[] = { "bpf_ct_set_nat_info", "bpf_skb_ct_alloc", "bpf_ct_insert_entry",
+					       "bpf_ct_set_timeout" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lacking) / sizeof(lacking[0]); i++) {
+		struct bpf_object *obj = open_without(lacking[i], LEVEL_FULL);
+
+		assert_true(bpf_object__load(obj) < 0);
+		bpf_object__close(obj);
+		obj = open_without(lacking[i], LEVEL_ASSISTED);
+		if (bpf_object__load(obj))
+			fail_msg("level assisted wants %s", lacking[i]);
+		bpf_object__close(obj);
+	}
+}
+
+static void both_levels_need_the_lookup(void **state)
+{
+	struct bpf_object *obj = open_without("bpf_skb_ct_lookup", LEVEL_ASSISTED);
+
+	(void)state;
+	assert_true(bpf_object__load(obj) < 0);
+	bpf_object__close(obj);
+}
+
+struct cost {
+	unsigned int verified, xlated;
+};
+
+static struct cost cost_of(const struct bpf_program *prog)
+{
+	struct bpf_prog_info info = { 0 };
+	__u32 len = sizeof(info);
+
+	assert_int_equal(bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len), 0);
+	return (struct cost){ info.verified_insns, info.xlated_prog_len / 8 };
+}
+
+static struct cost budget_of(const char *program, const char *level)
+{
+	char line[256], name[64], at[64];
+	struct cost cost;
+	FILE *file = fopen(BUDGET_FILE, "r");
+
+	if (!file)
+		fail_msg("cannot open %s: run it from the top of the tree", BUDGET_FILE);
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%63s %63s %u %u", name, at, &cost.verified, &cost.xlated) == 4 &&
+		    !strcmp(name, program) && !strcmp(at, level)) {
+			fclose(file);
+			return cost;
+		}
+	}
+	fclose(file);
+	fail_msg("%s has no line '%s %s'", BUDGET_FILE, program, level);
+	return (struct cost){ 0 };
+}
+
+static void programs_stay_within_their_budget(void **state)
+{
+	static const struct {
+		enum datapath_level level;
+		const char *name;
+	} levels[] = { { LEVEL_FULL, "full" }, { LEVEL_ASSISTED, "assisted" } };
+	struct bpf_program *prog;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct ctnat_bpf *skel = ctnat_bpf__open();
+
+		assert_non_null(skel);
+		skel->rodata->level = levels[i].level;
+		assert_int_equal(ctnat_bpf__load(skel), 0);
+		bpf_object__for_each_program(prog, skel->obj) {
+			const char *name = bpf_program__name(prog);
+			struct cost is = cost_of(prog), may = budget_of(name, levels[i].name);
+
+			print_message("# %s %s: %u instructions verified of %u, %u long of %u\n", name, levels[i].name,
+				      is.verified, may.verified, is.xlated, may.xlated);
+			if (is.verified > may.verified || is.xlated > may.xlated)
+				fail_msg("%s, level %s: over its budget", name, levels[i].name);
+		}
+		ctnat_bpf__destroy(skel);
+	}
+}
+
+static int silent(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+	(void)level;
+	(void)fmt;
+	(void)args;
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_verifier_keeps_the_rules),
+		cmocka_unit_test(kfuncs_are_for_gpl_programs),
+		cmocka_unit_test(assisted_needs_no_function_that_inserts),
+		cmocka_unit_test(both_levels_need_the_lookup),
+		cmocka_unit_test(programs_stay_within_their_budget),
+	};
+
+	libbpf_set_print(silent);
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
