@@ -196,7 +196,7 @@ enum reason {
 };
 
 /* stats: enum reason -> one of these per CPU. */
-struct stat {
+struct counter {
 	__u64 packets;
 	__u64 bytes;
 };

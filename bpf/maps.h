@@ -63,7 +63,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, REASON_MAX);
 	__type(key, __u32);
-	__type(value, struct stat);
+	__type(value, struct counter);
 } stats SEC(".maps");
 
 struct {

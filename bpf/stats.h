@@ -13,11 +13,11 @@
 static __always_inline void count(const struct __sk_buff *skb, enum reason reason)
 {
 	__u32 key = reason;
-	struct stat *stat = bpf_map_lookup_elem(&stats, &key);
+	struct counter *counter = bpf_map_lookup_elem(&stats, &key);
 
-	if (stat) {
-		stat->packets++;
-		stat->bytes += skb->len;
+	if (counter) {
+		counter->packets++;
+		counter->bytes += skb->len;
 	}
 }
 

@@ -78,7 +78,7 @@ int inspect_node(struct node *node, struct snapshot *out, struct err *err)
 	return 0;
 }
 
-int inspect_stats(struct node *node, struct stat out[REASON_MAX], struct err *err)
+int inspect_stats(struct node *node, struct counter out[REASON_MAX], struct err *err)
 {
 	for (int i = 0; i < REASON_MAX; i++) {
 		int ret = stats_read(node->maps.fd[MAP_STATS], i, &out[i]);

@@ -24,7 +24,7 @@ struct snapshot {
 int inspect_node(struct node *node, struct snapshot *out, struct err *err);
 
 /* All counters, by enum reason. */
-int inspect_stats(struct node *node, struct stat out[REASON_MAX], struct err *err);
+int inspect_stats(struct node *node, struct counter out[REASON_MAX], struct err *err);
 const char *reason_name(enum reason reason);
 const char *reason_what(enum reason reason);
 

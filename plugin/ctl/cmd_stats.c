@@ -4,7 +4,7 @@
 
 int cmd_stats(struct node *node, const struct options *options, struct out *out, struct err *err)
 {
-	struct stat stats[REASON_MAX];
+	struct counter stats[REASON_MAX];
 	int ret;
 
 	if (!node_has_state(node))

@@ -124,10 +124,10 @@ int map_count(int fd, size_t key_size)
 	return n;
 }
 
-int stats_read(int fd, enum reason reason, struct stat *out)
+int stats_read(int fd, enum reason reason, struct counter *out)
 {
 	int cpus = libbpf_num_possible_cpus();
-	_cleanup_free_ struct stat *each = NULL;
+	_cleanup_free_ struct counter *each = NULL;
 	__u32 key = reason;
 
 	if (cpus < 0)

@@ -51,7 +51,7 @@ int map_each(int fd, size_t key_size, size_t value_size, int (*fn)(const void *k
 int map_count(int fd, size_t key_size);
 
 /* Sums one reason over all CPUs. */
-int stats_read(int fd, enum reason reason, struct stat *out);
+int stats_read(int fd, enum reason reason, struct counter *out);
 
 /* The one `verbs` entry mapped into memory, or NULL and errno: change it with C11 atomics. Unmapped by exit. */
 struct verbs *verbs_map(int fd);

@@ -237,17 +237,17 @@ int dp_reset(void **state)
 
 /* ---- running ---------------------------------------------------------------------------------------- */
 
-static void read_counters(struct stat out[REASON_MAX])
+static void read_counters(struct counter out[REASON_MAX])
 {
 	for (int i = 0; i < REASON_MAX; i++)
 		assert_int_equal(stats_read(bpf_map__fd(skel->maps.stats), i, &out[i]), 0);
 }
 
 /* Runs the frame; *moved[] is by how much each counter moved. Returns the verdict. */
-static __u32 pass_through(int prog, int ifindex, const struct frame *f, struct stat moved[REASON_MAX])
+static __u32 pass_through(int prog, int ifindex, const struct frame *f, struct counter moved[REASON_MAX])
 {
 	struct __sk_buff ctx = { .ifindex = ifindex };
-	struct stat before[REASON_MAX];
+	struct counter before[REASON_MAX];
 	struct frame out;
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->data, .data_size_in = f->len, .data_out = out.data,
 		    .data_size_out = sizeof(out.data), .ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
@@ -267,7 +267,7 @@ static __u32 pass_through(int prog, int ifindex, const struct frame *f, struct s
 /* `beside`: a reason that is no exit and is counted, too; REASON_MAX: none. */
 static void expect(int prog, int ifindex, const struct frame *f, enum reason reason, enum reason beside)
 {
-	struct stat moved[REASON_MAX];
+	struct counter moved[REASON_MAX];
 	__u32 verdict = pass_through(prog, ifindex, f, moved);
 
 	for (int i = 0; i < REASON_MAX; i++) {
@@ -302,7 +302,7 @@ void dp_node_sends(struct frame f, enum reason reason)
 
 enum reason dp_pod_tries(struct frame f)
 {
-	struct stat moved[REASON_MAX];
+	struct counter moved[REASON_MAX];
 
 	pass_through(dp.from_pod, dp.host0, &f, moved);
 	for (int i = 0; i < REASON_MAX; i++) {
