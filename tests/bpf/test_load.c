@@ -56,7 +56,7 @@ static void the_verifier_keeps_the_rules(void **state)
 		{ "forgets_the_insert", "Unreleased reference" },
 		{ "reads_after_release", "invalid mem access 'scalar'" },
 		{ "trusts_a_lookup", "invalid mem access 'ptr_or_null_'" },
-		{ "writes_the_status", "only read is supported" },
+		{ "writes_the_status", "no write support to nf_conn" },
 	};
 
 	(void)state;
