@@ -20,10 +20,12 @@
 /* A table that changes under a hundred dumps in a row is not going to hold still. */
 #define DUMP_RESTARTS 100
 
+#define ERRNO_MAX 4095	/* of the kernel's error codes */
+
 struct talk {
 	unsigned int portid, first_seq, last_seq;
 	const struct nl_handler *handler;
-	unsigned int acks;	/* answers to messages that asked for one */
+	unsigned int acks;	/* and errors */
 	bool ended;		/* an ack, an error, or the end of a dump was seen */
 	bool interrupted;	/* the dump is inconsistent */
 	int error;		/* the first one */
@@ -126,6 +128,8 @@ static void talk_refused(struct talk *talk, int error, const struct nlmsghdr *nl
 {
 	const struct nlattr *attr;
 
+	if (error < -ERRNO_MAX)
+		error = -EBADMSG;
 	if ((nlh->nlmsg_flags & NLM_F_ACK_TLVS) && offset < mnl_nlmsg_get_payload_len(nlh)) {
 		mnl_attr_for_each(attr, nlh, offset) {
 			const char *text = mnl_attr_get_payload(attr);
@@ -147,8 +151,7 @@ static void talk_ack(struct talk *talk, const struct nlmsghdr *nlh)
 	talk->ended = true;
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*ack))
 		return talk_fail(talk, -EBADMSG, "short ack", -1);
-	if (ack->msg.nlmsg_flags & NLM_F_ACK)
-		talk->acks++;
+	talk->acks++;
 	if (!(nlh->nlmsg_flags & NLM_F_CAPPED) && ack->msg.nlmsg_len > sizeof(ack->msg))
 		offset += MNL_ALIGN(ack->msg.nlmsg_len - sizeof(ack->msg));
 	if (ack->error < 0)
@@ -176,12 +179,18 @@ static void talk_object(struct talk *talk, const struct nlmsghdr *nlh)
 		talk_fail(talk, rc, "read the answer", -1);
 }
 
+/* libmnl compares lengths as int: to it, one of more than 2 GB is negative, and fits. */
+static bool talk_message_ok(const struct nlmsghdr *nlh, int left)
+{
+	return mnl_nlmsg_ok(nlh, left) && nlh->nlmsg_len <= (unsigned int)left;
+}
+
 /* One datagram: messages of this talk, perhaps left-overs of an earlier one. */
 static void talk_datagram(struct talk *talk, const void *buf, int len)
 {
 	const struct nlmsghdr *nlh;
 
-	for (nlh = buf; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len)) {
+	for (nlh = buf; talk_message_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len)) {
 		/* The difference keeps its order when the numbers wrap. */
 		if (nlh->nlmsg_pid != talk->portid ||
 		    nlh->nlmsg_seq - talk->first_seq > talk->last_seq - talk->first_seq)

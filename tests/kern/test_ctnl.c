@@ -138,7 +138,7 @@ static const struct flow pods_v4[] = {
 static const struct flow others_v4[] = {
 	{ "10.244.1.6", "203.0.113.9", "203.0.113.9", "10.244.1.6", 0 },
 	{ "10.244.1.4", "203.0.113.9", "203.0.113.9", "10.244.1.4", 0 },
-	{ "10.244.2.7", "10.244.1.5", "10.244.9.9", "10.244.2.7", 0 },		/* DNAT away from it */
+	{ "10.244.2.7", "10.244.1.5", "10.244.9.9", "10.244.2.7", 0 },	/* DNAT away from it */
 	{ "192.0.2.1", "203.0.113.9", "203.0.113.9", "192.0.2.1", 0 },
 	{ "10.244.1.6", "203.0.113.9", "203.0.113.9", "10.244.1.6", 7 },
 	{ "fd00:10:244:1::5", "2001:db8::9", "2001:db8::9", "fd00:10:244:1::5", 0 },
@@ -281,7 +281,7 @@ static void an_entry_that_is_gone_already_is_no_failure(void **state)
 	ASSERT_OK(sweep_collect(&nl, &sweep, &err));
 	assert_int_equal(sweep.doomed.n, COUNT(pods_v6));
 	assert_int_equal(sweep_delete(&nl, &sweep, &err), 0);
-	assert_int_equal(sweep_delete(&nl, &sweep, &err), -ENOENT);	/* and asks for another look */
+	assert_int_equal(sweep_delete(&nl, &sweep, &err), -ENOENT);
 	free(sweep.doomed.items);
 }
 
