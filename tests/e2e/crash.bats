@@ -1,0 +1,149 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+#
+# The plugin dies, by SIGKILL, at every point of ADD and DEL that base/hook.h marks: before and after each step. Whoever
+# comes next puts it right: the same ADD again, DEL, GC, or another pod's ADD that finds no address left. In no case is an
+# address lost: the range has room for two pods, so the third case after a loss could not run.
+
+setup() {
+	load lib
+	load state
+	node_up
+	conf '.ipam.ranges = [[{subnet: "10.244.1.0/24", rangeStart: "10.244.1.10", rangeEnd: "10.244.1.11"}],
+		[{subnet: "fd00:10:244:1::/64", rangeStart: "fd00:10:244:1::a", rangeEnd: "fd00:10:244:1::b"}]]'
+	PLUGIN=$CTNAT_HOOKS
+	netns a
+	netns b
+	netns c
+	cni ADD a >/dev/null		# makes the base state
+	cni DEL a
+	nothing_left "before"
+	CASES=0
+}
+
+teardown() { node_down; }
+
+# points COMMAND...: the points that it passes, each once.
+points() {
+	CTNAT_LIST_HOOKS=$DIR/points "$@" >/dev/null || true
+	sort -u "$DIR/points"
+	rm "$DIR/points"
+}
+
+# killed POINT VERB POD: the verb dies there, and nowhere else.
+killed() {
+	local rc=0
+	CTNAT_KILL_AT=$1 cni "$2" "$3" >/dev/null 2>&1 || rc=$?
+	same $rc 137 "$2, to be killed at $1"
+	CASES=$((CASES + 1))
+}
+
+is_ready() { in_node bpftool -j map dump pinned $BPFFS/r1/attachments | jq -e '.[0].formatted.value.state == 2' >/dev/null; }
+
+# ---- who comes next, and what must hold then; POINT is for the message -------------------------------
+
+# The same ADD: works, or, where the attachment was complete, is refused and touches nothing.
+next_add() {
+	local before
+	if is_ready; then
+		before=$(attachments_state)
+		refused 4 already ADD a || fail "$1: ADD of what is complete"
+		same "$(attachments_state)" "$before" "$1: after the ADD that was refused"
+	else
+		cni ADD a >/dev/null || fail "$1: ADD: $(<"$DIR/stdout")"
+		cni CHECK a || fail "$1: CHECK: $(<"$DIR/stdout")"
+		same "$(ask a udp $SERVER4 | cut -d" " -f1)" $NODE4 "$1: who the server saw"
+	fi
+	next_del "$1"
+}
+
+next_del() {
+	cni DEL a || fail "$1: DEL: $(<"$DIR/stdout")"
+	nothing_left "$1: left by DEL"
+}
+
+next_gc() {
+	gc || fail "$1: GC: $(<"$DIR/stdout")"
+	nothing_left "$1: left by GC"
+}
+
+# Two others need both addresses. What was complete is alive, and keeps its own.
+next_others() {
+	local wanted=0
+	! is_ready || wanted=1
+	cni ADD b >/dev/null || fail "$1: ADD of b: $(<"$DIR/stdout")"
+	run cni ADD c
+	same "$status" $wanted "$1: ADD of c: $output"
+	same "$(attachments_state | grep -c ^link)" 2 "$1: links"
+	cni DEL b
+	cni DEL c
+	next_del "$1"
+}
+
+# ---- all points ------------------------------------------------------------------------------------
+
+# in_add NEXT, in_del NEXT: ADD or DEL dies at each of its points, and NEXT comes.
+in_add() {
+	local point
+	for point in $(points cni ADD a; cni DEL a); do
+		killed "$point" ADD a
+		"$1" "ADD died at $point"
+	done
+	at_least 16
+}
+
+in_del() {
+	local point all
+	cni ADD a >/dev/null
+	all=$(points cni DEL a)
+	for point in $all; do
+		cni ADD a >/dev/null
+		ask a udp $SERVER4 >/dev/null	# leaves an entry in conntrack
+		killed "$point" DEL a
+		"$1" "DEL died at $point"
+	done
+	at_least 10
+}
+
+# at_least N: points. A test that found none would find no faults.
+at_least() {
+	[[ $CASES -ge $1 ]] || fail "only $CASES points"
+	echo "# died at $CASES points" >&3
+}
+
+@test "ADD dies anywhere: the same ADD works, or is refused and touches nothing" { in_add next_add; }
+@test "ADD dies anywhere: DEL leaves nothing" { in_add next_del; }
+@test "ADD dies anywhere: GC leaves nothing" { in_add next_gc; }
+@test "ADD dies anywhere: who needs the address gets it" { in_add next_others; }
+
+@test "DEL dies anywhere: the same ADD works, or is refused and touches nothing" { in_del next_add; }
+@test "DEL dies anywhere: DEL again leaves nothing" { in_del next_del; }
+@test "DEL dies anywhere: GC leaves nothing" { in_del next_gc; }
+@test "DEL dies anywhere: who needs the address gets it" { in_del next_others; }
+
+@test "ADD fails, and dies anywhere while it cleans up: the same ADD works" {
+	local point
+	for point in $(
+		in_pod a ip link add eth0 type veth peer name other
+		points cni ADD a | grep undo
+		in_pod a ip link del eth0
+	); do
+		in_pod a ip link add eth0 type veth peer name other
+		killed "$point" ADD a
+		in_pod a ip link del eth0
+		next_add "a failing ADD died at $point"
+	done
+	at_least 6
+}
+
+# host-local keeps a file for each address.
+@test "with a delegated IPAM plugin: DEL leaves nothing, there neither" {
+	local point
+	conf ".ipam = {type: \"host-local\", dataDir: \"$DIR/host-local\", ranges: .ipam.ranges, routes: .ipam.routes}"
+	for point in $(points cni ADD a; cni DEL a); do
+		killed "$point" ADD a
+		next_del "ADD died at $point"
+		same "$(find "$DIR/host-local" -name '10.*' -o -name 'fd00*')" "" "ADD died at $point: files of host-local"
+	done
+	at_least 16
+}
