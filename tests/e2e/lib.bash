@@ -15,6 +15,8 @@
 # pod's address as its source, and was not declared with may_leave, fails the test that it happened in.
 
 HERE=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
+BUILD=$(realpath "${BUILD:-$HERE/../../build}")
+CTNAT=${CTNAT:-$BUILD/ctnat} CTNATCTL=${CTNATCTL:-$BUILD/ctnatctl}
 CNI_PATH=/usr/lib/cni
 BPFFS=/sys/fs/bpf/ctnat
 
@@ -116,6 +118,23 @@ cni() {
 	return $rc
 }
 
+# chained VERB POD CONFIGURATION: calls the plugin that stands behind ctnat in the list, with what came before it.
+chained() {
+	local CONF
+	CONF=$(jq -c --slurpfile prev "$DIR/$2.eth0.result" \
+		'. + {cniVersion: "1.0.0", name: "pods", prevResult: $prev[0]}' <<<"$3")
+	PLUGIN=$CNI_PATH/$(jq -r .type <<<"$3") cni "$1" "$2"
+}
+
+# refused CODE TEXT VERB [POD [IFNAME]]: the call fails with that code of the specification, and a message that holds the text.
+refused() {
+	local rc=0
+	cni "${@:3}" >/dev/null || rc=$?
+	same $rc 1 "exit status of ${*:3}: $(<"$DIR/stdout")"
+	same "$(jq -r .code "$DIR/stdout")" "$1" "code of ${*:3}: $(<"$DIR/stdout")"
+	[[ $(jq -r .msg "$DIR/stdout") == *"$2"* ]] || fail "${*:3} does not say '$2': $(jq -r .msg "$DIR/stdout")"
+}
+
 # ---- being somewhere ---------------------------------------------------------------------------------
 
 in_world() { nsenter -t "$WORLD" --net "$@"; }
@@ -158,9 +177,13 @@ within() {
 
 # ask POD PROTOCOL ADDRESS [PORT] [OPTION...]: prints "address port" that the server saw.
 ask() {
-	local port=$PORT
-	[[ ${4-} != [0-9]* ]] || port=$4
-	in_pod "$1" "$HERE/peer.py" ask "$2" "$3" "$port" "${@:4 + (port == ${4-0})}"
+	local pod=$1 protocol=$2 address=$3 port=$PORT
+	shift 3
+	if [[ ${1-} == [0-9]* ]]; then
+		port=$1
+		shift
+	fi
+	in_pod "$pod" "$HERE/peer.py" ask "$protocol" "$address" "$port" "$@"
 }
 
 # seen POD PROTOCOL ADDRESS...: the address alone, where the port is the table's to choose.
@@ -238,7 +261,7 @@ nobody_in() {
 
 # For whoever reads why a test failed.
 explain() {
-	echo "--- the plugin said"; tail -n 20 "$DIR/stdout" "$DIR/stderr"
+	echo "--- the plugin said"; jq -c . "$DIR/stdout"; tail -n 20 "$DIR/stderr"
 	echo "--- counters"; in_node "$CTNATCTL" stats -o json | jq -c 'with_entries(select(.value.packets? > 0))'
 	echo "--- journal"; in_node "$CTNATCTL" log | tail -n 10
 	echo "--- outside"; tail -n 20 "$DIR/wire"

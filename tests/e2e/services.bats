@@ -144,22 +144,27 @@ limited() {
 	[[ $rate -ge 3 && $rate -le 10 ]] || fail "$2: $rate Mbit/s, not 8"
 }
 
+# shaped POD LIMITS: a pod that is given limits, as a runtime hands them to each plugin of the list.
+shaped() {
+	local CONF=$CONF
+	CONF=$(jq -c --argjson limits "$2" '. + {runtimeConfig: {bandwidth: $limits}}' <<<"$CONF")
+	pod "$1"
+	chained ADD "$1" "{\"type\": \"bandwidth\", \"runtimeConfig\": {\"bandwidth\": $2}}" >/dev/null
+}
+
 @test "the chained bandwidth plugin limits both directions" {
-	local bandwidth='{"type": "bandwidth", "ingressRate": 8000000, "ingressBurst": 400000,
-		"egressRate": 8000000, "egressBurst": 400000}'
-	in_node sh -c 'ip link add probe type ifb && ip link del probe' || skip "no ifb on this kernel"
+	local in='"ingressRate": 8000000, "ingressBurst": 400000' out='"egressRate": 8000000, "egressBurst": 400000'
 	local free
+	in_node sh -c 'ip link add probe type ifb && ip link del probe' || skip "no ifb on this kernel"
 	free=$(mbit a $SERVER4)
 	[[ $free -gt 15 ]] || fail "$free Mbit/s without a limit"
 
-	chained ADD a "$bandwidth" >/dev/null
-	limited a $SERVER4
-	limited a $SERVER6
-	# One direction alone: what the pod gets, what the pod sends.
-	chained ADD b "$(jq -c 'del(.egressRate, .egressBurst)' <<<"$bandwidth")" >/dev/null
-	limited b $SERVER4
-	pod c
-	chained ADD c "$(jq -c 'del(.ingressRate, .ingressBurst)' <<<"$bandwidth")" >/dev/null
-	limited c $SERVER4
+	shaped both "{$in, $out}"
+	limited both $SERVER4
+	limited both $SERVER6
+	shaped in "{$in}"
+	limited in $SERVER4
+	shaped out "{$out}"
+	limited out $SERVER4
 	grew inserted 0
 }

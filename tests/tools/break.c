@@ -3,11 +3,15 @@
  * What an administrator, another program or an attacker may do to a node, for tests that want it done. It happens in the
  * network namespace that this runs in.
  */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/pkt_cls.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "kern/tcattach.h"
 #include "lib/ctfill.h"
 
@@ -27,6 +31,20 @@ static int detach_from_pod(const char *link, struct err *err)
 	return tc_detach(if_nametoindex(link), TC_HOOK_INGRESS, err);
 }
 
+/* By one that has its name and accepts everything, without a look. */
+static int replace_from_pod(const char *link, struct err *err)
+{
+	const struct bpf_insn insns[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = TC_ACT_OK },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	_cleanup_close_ int fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "ctnat_from_pod", "GPL", insns, 2, NULL);
+
+	if (fd < 0)
+		return err_set(err, -errno, "load a program");
+	return tc_attach(if_nametoindex(link), TC_HOOK_INGRESS, TC_CLSACT, fd, err);
+}
+
 static int detach_to_uplink(const char *link, struct err *err)
 {
 	return tc_detach(if_nametoindex(link), TC_HOOK_EGRESS, err);
@@ -39,6 +57,7 @@ static const struct {
 	{ "fill", "COUNT", fill },		/* that many assured conntrack entries */
 	{ "flush", "", flush },			/* no conntrack entry at all */
 	{ "detach-from-pod", "LINK", detach_from_pod },
+	{ "replace-from-pod", "LINK", replace_from_pod },
 	{ "detach-to-uplink", "LINK", detach_to_uplink },
 };
 
