@@ -243,6 +243,14 @@ static void read_counters(struct counter out[REASON_MAX])
 		assert_int_equal(stats_read(bpf_map__fd(skel->maps.stats), i, &out[i]), 0);
 }
 
+__u64 dp_count(enum reason reason)
+{
+	struct counter counter;
+
+	assert_int_equal(stats_read(bpf_map__fd(skel->maps.stats), reason, &counter), 0);
+	return counter.packets;
+}
+
 /* Runs the frame; *moved[] is by how much each counter moved. Returns the verdict. */
 static __u32 pass_through(int prog, int ifindex, const struct frame *f, struct counter moved[REASON_MAX])
 {

@@ -70,6 +70,9 @@ void dp_node_sends(struct frame f, enum reason reason);
 /* Without an opinion: what was the reason? */
 enum reason dp_pod_tries(struct frame f);
 
+/* Packets counted for the reason since dp_load(). */
+__u64 dp_count(enum reason reason);
+
 /* The conntrack table, as conntrack(8) prints it. */
 int ct_entries(void);
 /* Asserts that an entry's line holds this text. */
