@@ -42,6 +42,15 @@ int import_each_link(struct node *node, int (*fn)(const struct host_link *link, 
 	return ret;
 }
 
+static bool holds(const struct addr *list, size_t n, const struct addr *addr)
+{
+	for (size_t i = 0; i < n; i++)
+		if (addr_equal(&list[i], addr))
+			return true;
+	return false;
+}
+
+/* An IPv4 address has two routes (plumb.c). */
 int import_addrs(struct node *node, int ifindex, struct addr out[POD_ADDRS_MAX], size_t *n, struct err *err)
 {
 	const struct route_filter filter = { .oif = ifindex, .protocol = RTPROT_CTNAT };
@@ -52,7 +61,7 @@ int import_addrs(struct node *node, int ifindex, struct addr out[POD_ADDRS_MAX],
 	if (ret < 0)
 		return ret;
 	for (size_t i = 0; i < found && kept < POD_ADDRS_MAX; i++)
-		if (routes[i].dst.len == 128)
+		if (routes[i].dst.len == 128 && !holds(out, kept, &routes[i].dst.addr))
 			out[kept++] = routes[i].dst.addr;
 	*n = kept;
 	return 0;

@@ -10,7 +10,9 @@
  * to be told. No DAD is waited for: an address that `pods` gave out is nobody else's.
  *
  * A host route per address names the node's own address as the preferred source, so that the node speaks to its pods
- * as itself, not as 169.254.1.1. from_pod is on the link before it is up, and lets nothing through before the pod is ready.
+ * as itself. IPv4 drops such a route when the node loses that address (IPv6 only forgets the source), so a second one of
+ * a worse metric stands behind it, for which the kernel chooses: any address of the node, for 169.254.1.1 has scope host and
+ * is no choice. A node that changes its address thus keeps its pods. from_pod is on the link before it is up, and lets nothing through before the pod is ready.
  */
 #include <errno.h>
 #include <linux/if_addr.h>
@@ -45,6 +47,8 @@ static bool has_family(const struct attachment_work *w, int family)
 			return true;
 	return false;
 }
+
+#define FALLBACK_METRIC 1024	/* worse than 0, the default of IPv4 */
 
 static const int families[] = { AF_INET, AF_INET6 };
 
@@ -153,7 +157,7 @@ int plumb_host(struct attachment_work *w, struct err *err)
 		struct ifaddr gateway = {
 			.cidr = cidr_host(&(struct addr){ { 0 } }),
 			.ifindex = w->record.ifindex,
-			.scope = RT_SCOPE_LINK,
+			.scope = RT_SCOPE_HOST,
 			.flags = IFA_F_NODAD,
 		};
 
@@ -275,15 +279,21 @@ int plumb_routes(struct attachment_work *w, struct err *err)
 	char text[ADDR_STRLEN];
 
 	for (size_t i = 0; i < w->n_addrs; i++) {
+		int family = addr_family(&w->addrs[i]), ret;
 		struct route route = {
 			.dst = cidr_host(&w->addrs[i]),
 			.oif = w->record.ifindex,
 			.scope = RT_SCOPE_LINK,
 			.protocol = RTPROT_CTNAT,
-			.prefsrc = node_address(w->node, addr_family(&w->addrs[i])),
+			.prefsrc = node_address(w->node, family),
 		};
-		int ret = rtnl_route_add(&w->node->rt, &route, err);
 
+		ret = rtnl_route_add(&w->node->rt, &route, err);
+		if (!ret && family == AF_INET && !addr_is_zero(&route.prefsrc)) {
+			route.prefsrc = (struct addr){ { 0 } };
+			route.metric = FALLBACK_METRIC;
+			ret = rtnl_route_add(&w->node->rt, &route, err);
+		}
 		if (ret < 0)
 			return err_wrap(err, "route to %s by '%s'", addr_format(&w->addrs[i], text),
 					w->record.host_ifname);
