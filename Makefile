@@ -101,7 +101,7 @@ $B/fuzz/%: $B/fuzz/obj/tests/fuzz/%.o $B/fuzz/plugin.a
 
 check: $(unit)
 	$(Q)BUILD=$O tests/run tests/lint/*.bats $(unit)
-test: all $O/hooks/ctnat $(unit) $(priv) $(tools) $(bench)
+test: all $O/hooks/ctnat $(unit) $(priv) $(tools)
 	$(Q)BUILD=$O tests/run tests/lint/*.bats $(unit) $(priv) tests/e2e/*.bats
 demo: all
 	$(Q)BUILD=$O tests/demo
