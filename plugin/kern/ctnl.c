@@ -3,14 +3,13 @@
  * Theory: the table may hold a quarter of a million entries, of which a pod's are a handful, and
  * one deletion too many cuts somebody else's connection. What the kernel offers:
  *
- * 	- A deletion with a filter (CTA_FILTER): one walk in the kernel, from 6.12 on. A kernel
- * 	  before that takes the tuple in our message for the name of one entry, which is lacking its
- * 	  destination and protocol: -EINVAL. That is what makes it safe to ask; it is a message
- * 	  without any tuple that would flush the table.
- * 	- A dump with a filter (from 5.8 on), and a deletion by tuple and id.
- * 	- For IPv6 the filter is inverted, in all kernels from 5.8 to at least 6.18: they compare by
- * 	  !ipv6_addr_cmp(), and select the entries whose address is *not* the one given. A filtered
- * 	  deletion would spare exactly the pod.
+ * - A deletion with a filter (CTA_FILTER): one walk in the kernel, from 6.12 on. A kernel before
+ *   that takes the tuple in our message for the name of one entry, and it is lacking destination
+ *   and protocol: -EINVAL. So it is safe to ask. Without any tuple it would flush the table.
+ * - A dump with a filter (from 5.8 on), and a deletion by tuple and id.
+ * - For IPv6 the filter is inverted, in all kernels from 5.8 to at least 6.18: they compare by
+ *   !ipv6_addr_cmp(), and select the entries whose address is *not* the one given. A filtered
+ *   deletion would spare exactly the pod.
  *
  * So IPv4 asks for the filtered deletion and falls back to the filtered dump; IPv6 dumps its
  * family. Whatever a dump brings is compared here before it is deleted: a filter saves time, it
@@ -36,7 +35,7 @@
  * socket's 200: no more than about 150 deletions may go together. */
 #define BATCH_BYTES 16384
 
-/* An entry may end by itself between dump and deletion: we look again, lest it hide another
+/* An entry may end by itself before it is deleted. Then we look again: it may hide another
  * failure. */
 #define SWEEPS 3
 
@@ -114,11 +113,10 @@ static int doomed_add(struct doomed *doomed, const struct nlattr *attr)
 
 static int sweep_entry(const struct nlmsghdr *nlh, void *data)
 {
-	struct sweep *sweep = data;
+	const struct nlattr *attr, *tuple = NULL, *id = NULL, *zone = NULL;
 	struct addr original = { 0 }, reply = { 0 };
-	struct doomed entry = { .len = 0 }, *slot;
-	const struct nlattr *attr;
-	int rc = 0;
+	struct doomed doomed = { .len = 0 }, *slot;
+	struct sweep *sweep = data;
 
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(struct nfgenmsg))
 		return -EBADMSG;
@@ -126,25 +124,30 @@ static int sweep_entry(const struct nlmsghdr *nlh, void *data)
 		switch (mnl_attr_get_type(attr)) {
 		case CTA_TUPLE_ORIG:
 			original = ct_tuple_source(attr);
-			rc = rc ? rc : doomed_add(&entry, attr);
+			tuple = attr;
 			break;
 		case CTA_TUPLE_REPLY:
 			reply = ct_tuple_source(attr);
 			break;
 		case CTA_ID:
+			id = attr;
+			break;
 		case CTA_ZONE:
-			rc = rc ? rc : doomed_add(&entry, attr);
+			zone = attr;
 			break;
 		}
 	}
 	if (!addr_equal(&original, sweep->addr) && !addr_equal(&reply, sweep->addr))
 		return 0;
-	if (rc < 0)
-		return rc;
+	if (!tuple || !id)	/* without a tuple, the deletion would flush the table */
+		return -EBADMSG;
+	if (doomed_add(&doomed, tuple) || doomed_add(&doomed, id) ||
+	    (zone && doomed_add(&doomed, zone)))
+		return -EBADMSG;
 	slot = nl_array_add(&sweep->doomed);
 	if (!slot)
 		return -ENOMEM;
-	*slot = entry;
+	*slot = doomed;
 	return 0;
 }
 

@@ -92,7 +92,8 @@ static void hear_neigh(const void *buf, size_t len)
 	hear(buf, len, neigh_parse, NULL, &neigh);
 }
 
-/* Entries of the pod, and the deletions made of them: each must be one whole message. */
+/* Entries of the pod, and the deletions made of them: each must be one whole message that names an
+ * entry, for one that names none would flush the table. */
 static void hear_entries(const void *buf, size_t len, int family)
 {
 	static const __u8 pod[sizeof(struct addr)] = { 10, 244, 1, 5 };
@@ -103,10 +104,14 @@ static void hear_entries(const void *buf, size_t len, int family)
 	for (size_t i = 0; i < sweep.doomed.n; i++) {
 		const struct doomed *doomed = (struct doomed *)sweep.doomed.items + i;
 		char message[512] __attribute__((aligned(NLMSG_ALIGNTO)));
+		const struct nlmsghdr *nlh = (struct nlmsghdr *)message;
 		size_t used = doomed_put(message, doomed, family, true, 1);
+		const struct nlattr *attr;
 
-		assert(used <= sizeof(message));
-		assert(mnl_nlmsg_ok((struct nlmsghdr *)message, (int)used));
+		assert(used <= sizeof(message) && nlh->nlmsg_len == used);
+		attr = mnl_nlmsg_get_payload_offset(nlh, sizeof(struct nfgenmsg));
+		assert(mnl_attr_get_type(attr) == CTA_TUPLE_ORIG);
+		assert(mnl_attr_get_type(mnl_attr_next(attr)) == CTA_ID);
 	}
 	free(sweep.doomed.items);
 }

@@ -205,7 +205,7 @@ static void what_does_not_fit_is_refused_not_cut(void **state)
 	spec.pod_name = "sixteen-letters-";
 	assert_true(rtnl_veth_add(&node_nl, &spec, &err) < 0);
 	spec.pod_name = "eth0";
-	spec.host_name = "a name as long as a container ID, or longer: it must not overrun anything";
+	spec.host_name = "a name longer than any container ID: it must not overrun anything at all";
 	assert_true(rtnl_veth_add(&node_nl, &spec, &err) < 0);
 	assert_int_equal(count_links(&node_nl), 1);
 
