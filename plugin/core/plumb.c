@@ -4,7 +4,8 @@
  * the same for every pod (169.254.1.1, fe80::1) and is an address of the host's side of its own veth. So nothing is bridged,
  * nothing is proxied, and the host answers ARP and ND by itself. The pod also gets a permanent neighbour entry for the
  * gateway, which saves the first packet a round trip; it is no more than that, for `tuning` with a `mac` flushes it. The host
- * has none for the pod: the pod may change its MAC.
+ * does not claim to know the pod's MAC, which may change; it only reserves the entry, so that a node may have more pods
+ * than the kernel's neighbour table has room for (1024).
  *
  * Both MACs are set when the veth is created: a MAC that is set later changes under udev's eyes, and neighbours would have
  * to be told. No DAD is waited for: an address that `pods` gave out is nobody else's.
@@ -294,6 +295,8 @@ int plumb_routes(struct attachment_work *w, struct err *err)
 			route.metric = FALLBACK_METRIC;
 			ret = rtnl_route_add(&w->node->rt, &route, err);
 		}
+		if (!ret)
+			ret = rtnl_neigh_reserve(&w->node->rt, w->record.ifindex, &w->addrs[i], err);
 		if (ret < 0)
 			return err_wrap(err, "route to %s by '%s'", addr_format(&w->addrs[i], text),
 					w->record.host_ifname);

@@ -41,6 +41,23 @@ int rtnl_neigh_set(struct nl *nl, int ifindex, const struct addr *addr, const __
 	return rc;
 }
 
+int rtnl_neigh_reserve(struct nl *nl, int ifindex, const struct addr *addr, struct err *err)
+{
+	struct nl_request req;
+	struct nlmsghdr *nlh = neigh_request(&req, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE,
+					     ifindex, addr);
+	struct ndmsg *ndm = mnl_nlmsg_get_payload(nlh);
+	char buf[ADDR_STRLEN];
+	int rc;
+
+	ndm->ndm_state = NUD_NONE;
+	ndm->ndm_flags = NTF_EXT_LEARNED;
+	rc = nl_talk(nl, nlh, NULL, err);
+	if (rc < 0)
+		err_wrap(err, "reserve neighbour %s of link %d", addr_format(addr, buf), ifindex);
+	return rc;
+}
+
 static int neigh_parse(const struct nlmsghdr *nlh, void *data)
 {
 	const struct ndmsg *ndm = mnl_nlmsg_get_payload(nlh);
