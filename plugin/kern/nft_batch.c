@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: a transaction is one datagram, from BATCH_BEGIN to BATCH_END; the kernel keeps nothing between
- * two. So all of it is put together here, and the socket is made to send that much. Messages grow in
- * place: how long the last one became is seen when the next begins.
+ * Theory: a transaction is one datagram, from BATCH_BEGIN to BATCH_END; the kernel keeps nothing
+ * between two. So all of it is put together here, and the socket is made to send that much.
+ * Messages grow in place: how long the last one became is seen when the next begins.
  *
- * The elements of a set are one attribute, and an attribute ends at 64 KiB: what is left goes into further
- * messages of the same transaction.
+ * The elements of a set are one attribute, and an attribute ends at 64 KiB: what is left goes into
+ * further messages of the same transaction.
  */
 #include <errno.h>
 #include <linux/netfilter.h>
@@ -64,28 +64,31 @@ struct nlmsghdr *nft_batch_add(struct nft_batch *batch, unsigned int type, unsig
 {
 	char *room = next_message(batch);
 
-	return room ? nftnl_nlmsg_build_hdr(room, type, NFPROTO_INET, flags, nl_seq(batch->nl)) : NULL;
+	if (!room)
+		return NULL;
+	return nftnl_nlmsg_build_hdr(room, type, NFPROTO_INET, flags, nl_seq(batch->nl));
 }
 
-int nft_batch_elements(struct nft_batch *batch, unsigned int type, unsigned int flags, struct nftnl_set *set)
+int nft_batch_elements(struct nft_batch *batch, unsigned int type, unsigned int flags,
+		       struct nftnl_set *set)
 {
 	struct nftnl_set_elems_iter *iter = nftnl_set_elems_iter_create(set);
-	int ret = iter ? 0 : -ENOMEM;
+	int more;
 
-	while (!ret && nftnl_set_elems_iter_cur(iter)) {
+	if (!iter)
+		return -ENOMEM;
+	more = !!nftnl_set_elems_iter_cur(iter);
+	while (more > 0) {
 		struct nlmsghdr *nlh = nft_batch_add(batch, type, flags);
 
-		if (nlh)
-			nftnl_set_elems_nlmsg_build_payload_iter(nlh, iter);
-		else
-			ret = -ENOMEM;
+		more = nlh ? nftnl_set_elems_nlmsg_build_payload_iter(nlh, iter) : -ENOMEM;
 	}
-	if (iter)
-		nftnl_set_elems_iter_destroy(iter);
-	return ret;
+	nftnl_set_elems_iter_destroy(iter);
+	return more;
 }
 
-/* A datagram must fit into the send buffer, with some bytes to spare. The kernel doubles what is set. */
+/* A datagram must fit into the send buffer, with some bytes to spare. The kernel doubles what is
+ * set. */
 static void widen(int fd, int len)
 {
 	int have;

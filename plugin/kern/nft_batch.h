@@ -3,7 +3,8 @@
 #define CTNAT_KERN_NFT_BATCH_H
 
 /*
- * One nf_tables transaction: messages that take effect all at once or not at all. Begin, add, commit, free.
+ * One nf_tables transaction: messages that take effect all at once or not at all. Begin, add,
+ * commit, free.
  */
 #include <stddef.h>
 
@@ -24,13 +25,14 @@ struct nft_batch {
 /* Of a zeroed batch. Returns 0 or -ENOMEM. */
 int nft_batch_begin(struct nft_batch *batch, struct nl *nl);
 
-/* Starts a message (NFT_MSG_*, family inet); add the payload to what it returns, before the next call.
- * NULL: no memory. */
+/* Starts a message (NFT_MSG_*, family inet); add the payload to what it returns, before the next
+ * call. NULL: no memory. */
 struct nlmsghdr *nft_batch_add(struct nft_batch *batch, unsigned int type, unsigned int flags);
 
-/* NFT_MSG_NEWSETELEM or NFT_MSG_DELSETELEM of all elements that the set has, in as many messages as it
- * takes. Returns 0 or -ENOMEM. */
-int nft_batch_elements(struct nft_batch *batch, unsigned int type, unsigned int flags, struct nftnl_set *set);
+/* NFT_MSG_NEWSETELEM or NFT_MSG_DELSETELEM of all elements that the set has, in as many messages
+ * as it takes. Returns 0 or -ENOMEM. */
+int nft_batch_elements(struct nft_batch *batch, unsigned int type, unsigned int flags,
+		       struct nftnl_set *set);
 
 /* Returns 0, or the raw -errno of the first message that was refused. */
 int nft_batch_commit(struct nft_batch *batch, struct err *err);
