@@ -103,16 +103,15 @@ static void the_nodes_listeners_keep_their_ports(void **state)
 
 static void fill_range(const char *pod, const char *world)
 {
-	int works = 0, exhausted = 0;
-
+	/* Each finds a port while there is one, however few. */
 	for (int i = 0; i < 20; i++) {
 		enum reason reason = dp_pod_tries(frame_udp(pod, 5000 + i, world, 53));
 
-		works += reason == REASON_PASS_INSERTED || reason == REASON_PASS_RETRIED;
-		exhausted += reason == REASON_PASS_EXHAUSTED;
+		if (i < RANGE_SIZE)
+			assert_true(reason == REASON_PASS_INSERTED || reason == REASON_PASS_RETRIED);
+		else
+			assert_int_equal(reason, REASON_PASS_EXHAUSTED);
 	}
-	assert_int_equal(works, RANGE_SIZE);
-	assert_int_equal(exhausted, 20 - RANGE_SIZE);
 	assert_int_equal(ct_entries(), RANGE_SIZE);
 	for (int i = 0; i < RANGE_SIZE; i++)
 		ct_expect("src=%s dst=%s sport=53 dport=%d", world, strchr(world, ':') ? NODE6 : NODE4, RANGE_FIRST + i);
