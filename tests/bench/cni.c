@@ -48,7 +48,7 @@ struct subject {
 	struct node node;
 	struct samples add, del;		/* microseconds, fork to exit */
 	struct samples add_inside, del_inside;	/* as the floor says itself: its operations, */
-	struct samples add_waited, del_waited;	/* and the one of them that waits for RCU */
+	struct samples add_alone, del_alone;	/* and attaching, or deleting the link, alone */
 	double first_add;
 	long maxrss_kib;
 };
@@ -90,14 +90,14 @@ static int call(struct subject *s, const char *command, const char *pod, const c
 }
 
 /* A plugin's result is an object and says nothing of the kind. */
-static void add_own_account(const char *output, struct samples *inside, struct samples *waited)
+static void add_own_account(const char *output, struct samples *inside, struct samples *alone)
 {
 	double all, one;
 
 	if (sscanf(output, "[%lf,%lf]", &all, &one) != 2)
 		return;
 	samples_add(inside, all);
-	samples_add(waited, one);
+	samples_add(alone, one);
 }
 
 /* ADD and DEL of the measured pod, in the subject's node. */
@@ -111,8 +111,8 @@ static int round_of(struct subject *s, struct err *err)
 		return ret;
 	samples_add(&s->add, added.us);
 	samples_add(&s->del, deleted.us);
-	add_own_account(added.output, &s->add_inside, &s->add_waited);
-	add_own_account(deleted.output, &s->del_inside, &s->del_waited);
+	add_own_account(added.output, &s->add_inside, &s->add_alone);
+	add_own_account(deleted.output, &s->del_inside, &s->del_alone);
 	if (added.maxrss_kib > s->maxrss_kib)
 		s->maxrss_kib = added.maxrss_kib;
 	return node_enter(&home, err);
@@ -121,7 +121,7 @@ static int round_of(struct subject *s, struct err *err)
 static void forget_samples(struct subject *s)
 {
 	s->add.n = s->del.n = 0;
-	s->add_inside.n = s->del_inside.n = s->add_waited.n = s->del_waited.n = 0;
+	s->add_inside.n = s->del_inside.n = s->add_alone.n = s->del_alone.n = 0;
 }
 
 /* A node with the pod that is measured, and its first round. */
@@ -204,7 +204,7 @@ static void say_table(void)
 	}
 	say_row("  of that, operations", &floor->add_inside, &floor->del_inside);
 	printf("\n");
-	say_row("  of these, RCU's share", &floor->add_waited, &floor->del_waited);
+	say_row("  attach; delete the link", &floor->add_alone, &floor->del_alone);
 	printf("\n\nThe first ADD of a node, which makes its base state: %.2f of ptp's median (its own first: %.2f).\n",
 	       subjects[CTNAT].first_add / samples_median(&subjects[PTP].add),
 	       subjects[PTP].first_add / samples_median(&subjects[PTP].add));

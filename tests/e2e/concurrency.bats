@@ -58,7 +58,8 @@ addresses() { jq -r '.ips[]?.address' "$DIR"/*."$1"; }
 	same "$(addresses ADD | sort -u | wc -l)" 400 "distinct addresses"
 	same "$(addresses ADD | grep -c '^10\.244\.1\.')" 100 "in the first subnet"
 	same "$(addresses ADD | grep -c '^10\.244\.2\.')" 100 "in the second"
-	same "$(attachments_state | cut -d' ' -f1 | uniq -c | awk '{ print $2, $1 }' | xargs)" \
+	# of routes the destinations: an address may have more than one
+	same "$(attachments_state | cut -d' ' -f1,2 | sort -u | cut -d' ' -f1 | uniq -c | awk '{ print $2, $1 }' | xargs)" \
 		"attachments 201 link 201 pods 402 route 402" "what there is of 201 pods"
 	for i in 0 1 42 199; do same "$(ask $i udp $SERVER4 | cut -d" " -f1)" $NODE4 "pod $i"; done
 
