@@ -69,7 +69,8 @@ static int check_links(struct attachment_work *w, struct link *host, struct link
 		return FAILED(err, "interface '%s' is gone from '%s'", w->req->key.ifname, w->req->netns);
 	if (!(pod->flags & IFF_UP))
 		return FAILED(err, "interface '%s' in '%s' is down", w->req->key.ifname, w->req->netns);
-	if (pod->peer_ifindex != host->ifindex)
+	/* indexes are each namespace's own, so a veth of the pod with itself may bear the same */
+	if (pod->peer_nsid < 0 || pod->peer_ifindex != host->ifindex || host->peer_ifindex != pod->ifindex)
 		return FAILED(err, "interface '%s' in '%s' is not the other end of '%s'", w->req->key.ifname,
 			      w->req->netns, w->record.host_ifname);
 	return 0;
@@ -88,6 +89,27 @@ static int check_address(struct nl *nl, const struct link *link, const struct ci
 		if (addr_equal(&addrs[i].cidr.addr, &wanted->addr) && addrs[i].cidr.len == wanted->len)
 			return 0;
 	return FAILED(err, "address %s is gone from interface '%s'", cidr_format(wanted, text), link->name);
+}
+
+/* What the runtime was told, ours or a later plugin's, whatever its prefix length. */
+static int check_expected(struct attachment_work *w, const struct link *pod, struct err *err)
+{
+	const struct request *req = w->req;
+	_cleanup_free_ struct ifaddr *addrs = NULL;
+	char text[ADDR_STRLEN];
+	size_t n = 0;
+	int ret = rtnl_addr_list(&w->pod_rt, pod->ifindex, &addrs, &n, err);
+
+	for (size_t i = 0; i < req->n_expected && !ret; i++) {
+		size_t j = 0;
+
+		while (j < n && !addr_equal(&addrs[j].cidr.addr, &req->expected[i]))
+			j++;
+		if (j == n)
+			ret = FAILED(err, "prevResult gives interface '%s' address %s, which it does not have",
+				     pod->name, addr_format(&req->expected[i], text));
+	}
+	return ret;
 }
 
 /* want->oif 0: by any interface. */
@@ -119,6 +141,16 @@ static int check_host(struct attachment_work *w, const struct link *host, struct
 	bool has[2] = { false, false };
 	int ret = 0;
 
+	for (size_t i = 0; i < w->n_addrs; i++)
+		has[addr_family(&w->addrs[i]) == AF_INET6] = true;
+	/* first: without any address of the family, an interface has no routes of it either */
+	for (int v6 = 0; v6 < 2 && !ret; v6++) {
+		struct addr gateway = pod_gateway(v6 ? AF_INET6 : AF_INET);
+		struct cidr cidr = { gateway, v6 ? 64 : 128 };
+
+		if (has[v6])
+			ret = check_address(&w->node->rt, host, &cidr, err);
+	}
 	for (size_t i = 0; i < w->n_addrs && !ret; i++) {
 		struct route route = {
 			.dst = cidr_host(&w->addrs[i]),
@@ -126,15 +158,7 @@ static int check_host(struct attachment_work *w, const struct link *host, struct
 			.protocol = RTPROT_CTNAT,
 		};
 
-		has[addr_family(&w->addrs[i]) == AF_INET6] = true;
 		ret = check_route(&w->node->rt, &route, "the host interface", err);
-	}
-	for (int v6 = 0; v6 < 2 && !ret; v6++) {
-		struct addr gateway = pod_gateway(v6 ? AF_INET6 : AF_INET);
-		struct cidr cidr = { gateway, v6 ? 64 : 128 };
-
-		if (has[v6])
-			ret = check_address(&w->node->rt, host, &cidr, err);
 	}
 	return ret;
 }
@@ -173,6 +197,8 @@ static int check_pod(struct attachment_work *w, const struct link *host, const s
 		has[addr_family(&w->addrs[i]) == AF_INET6] = true;
 		ret = check_address(&w->pod_rt, pod, &cidr, err);
 	}
+	if (!ret)
+		ret = check_expected(w, pod, err);
 	for (int v6 = 0; v6 < 2 && !ret; v6++)
 		if (has[v6])
 			ret = check_gateway(w, host, pod, v6 ? AF_INET6 : AF_INET, err);
