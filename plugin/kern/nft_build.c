@@ -169,7 +169,6 @@ struct attr {
 	size_t len;
 };
 
-#define U8(type, value)	 { type, &(__u8){ value }, sizeof(__u8) }
 #define U32(type, value) { type, &(__u32){ value }, sizeof(__u32) }
 #define TEXT(type, text) { type, text, strlen(text) + 1 }
 
@@ -263,20 +262,13 @@ void nft_match_protocol(struct nft_builder *b, __u8 protocol)
 
 void nft_match_originator(struct nft_builder *b, unsigned int key, const char *set)
 {
-	const __u8 original = IP_CT_DIR_ORIGINAL;
-	const struct attr direction[] = {
-		U32(NFTNL_EXPR_CT_KEY, NFT_CT_DIRECTION),
-		U32(NFTNL_EXPR_CT_DREG, NFT_REG_1),
-	};
-	const struct attr saddr[] = {
+	const struct attr attrs[] = {
 		U32(NFTNL_EXPR_CT_KEY, key),
 		U32(NFTNL_EXPR_CT_DREG, NFT_REG_1),
-		U8(NFTNL_EXPR_CT_DIR, original),
+		{ NFTNL_EXPR_CT_DIR, &(__u8){ IP_CT_DIR_ORIGINAL }, sizeof(__u8) },
 	};
 
-	expression(b, "ct", direction, COUNT(direction));
-	is_equal(b, &original, sizeof(original));
-	expression(b, "ct", saddr, COUNT(saddr));
+	expression(b, "ct", attrs, COUNT(attrs));
 	is_in(b, set, 0);
 }
 

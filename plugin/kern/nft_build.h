@@ -56,7 +56,7 @@ void nft_match_address(struct nft_builder *b, unsigned int offset, unsigned int 
 void nft_match_device(struct nft_builder *b, const char *name);
 /* meta l4proto tcp */
 void nft_match_protocol(struct nft_builder *b, __u8 protocol);
-/* ct direction original ct original ip saddr @set: key NFT_CT_SRC_IP or NFT_CT_SRC_IP6 */
+/* ct original ip saddr @set: key NFT_CT_SRC_IP or NFT_CT_SRC_IP6 */
 void nft_match_originator(struct nft_builder *b, unsigned int key, const char *set);
 
 /* snat ip to <addr>; with ports: :<min>-<max> fully-random */

@@ -59,10 +59,10 @@
  *       }
  *       chain unrouted {
  *           type filter hook postrouting priority 300; policy accept;
- *           ip daddr @service4 ct direction original ct original ip saddr @pods4 \
- *               counter drop comment "service_unrouted"
- *           ip6 daddr @service6 ct direction original ct original ip6 saddr @pods6 \
- *               counter drop comment "service_unrouted"
+ *           ip daddr @service4 ct original ip saddr @pods4 counter drop \
+ *               comment "service_unrouted"
+ *           ip6 daddr @service6 ct original ip6 saddr @pods6 counter drop \
+ *               comment "service_unrouted"
  *       }
  *       chain guard {
  *           type filter hook postrouting priority 310; policy accept;
@@ -84,8 +84,8 @@
  * - No masquerade of what goes to a pod of this node, even if it is not in `leave`: pods of a
  *   delegated IPAM.
  * - `unrouted` and `guard` run when NAT is through. What met no DNAT has the node's address as its
- *   source by then, hence `ct original`. A pod that *answers* somebody in a service range is not
- *   hit, nor is its ICMP error about what it got: both have direction reply.
+ *   source by then, hence `ct original`: who opened the flow. A pod that *answers* somebody in a service
+ *   range is not hit, nor is its ICMP error about what it got.
  * - What conntrack does not follow (INVALID, untracked) passes NAT as it is. It still has the
  *   pod's address: the guard asks for nothing else.
  */

@@ -189,7 +189,8 @@ static void differences_are_named(void **state)
 		{ "add rule inet ctnat unrouted accept", -ESTALE,
 		  "chain 'unrouted' has rules too many" },
 		{ "replace rule inet ctnat translate6 "
-		  "handle $(nft -a list chain inet ctnat translate6 | sed -n 's/.*others by eth0.*handle //p') oifname eth0 snat ip6 to 2001:db8::11 "
+		  "handle $(nft -a list chain inet ctnat translate6 | "
+		  "sed -n 's/.*others by eth0.*handle //p') oifname eth0 snat ip6 to 2001:db8::11 "
 		  "comment \\\"others by eth0\\\"", -ESTALE,
 		  "chain 'translate6': rule 3, \"others by eth0\", was altered" },
 		{ "delete element inet ctnat leave4 { 224.0.0.0/4 }", -ESTALE,
@@ -246,8 +247,8 @@ static void counters_do_not_count(void **state)
 
 	example(&e);
 	apply(*state, &e.spec);
-	shell("listing=$(nft list table inet ctnat | sed 's/packets 0 bytes 0/packets 7 bytes 7/') &&"
-	      "nft delete table inet ctnat && echo \"$listing\" | nft -f -");
+	shell("listing=$(nft list table inet ctnat | sed 's/packets 0 bytes 0/packets 7 bytes 7/')"
+	      "&& nft delete table inet ctnat && echo \"$listing\" | nft -f -");
 	assert_whole(*state, &e.spec);
 }
 
@@ -294,6 +295,22 @@ static void thousands_of_ranges_fit(void **state)
 	output_of("nft list set inet ctnat leave4 | tail -n 3 | tr -d '\\n\\t'", line);
 	assert_non_null(strstr(line, "10.0.234.92/31 }"));
 	shell("nft delete element inet ctnat leave6 { 2001:db8::ea5c-2001:db8::ea5d }");
+	assert_int_equal(nft_verify(*state, &e.spec, NULL), -ESTALE);
+}
+
+static void everything_may_be_left(void **state)
+{
+	const struct addr_range all[] = { range("0.0.0.0/0"), range("::/0") };
+	struct example e;
+
+	example(&e);
+	e.spec.leave = all;
+	e.spec.n_leave = COUNT(all);
+	apply(*state, &e.spec);
+	assert_whole(*state, &e.spec);
+	shell("nft get element inet ctnat leave4 {255.255.255.255} >/dev/null");
+	shell("nft get element inet ctnat leave6 {ffff::} >/dev/null");
+	shell("nft delete element inet ctnat leave4 {0.0.0.0/0}");
 	assert_int_equal(nft_verify(*state, &e.spec, NULL), -ESTALE);
 }
 
@@ -416,6 +433,7 @@ int main(void)
 		TEST(counters_do_not_count),
 		TEST(applying_twice_makes_it_anew),
 		TEST(thousands_of_ranges_fit),
+		TEST(everything_may_be_left),
 		TEST(refusals_come_back_as_the_kernel_says),
 		TEST(single_addresses_come_and_go),
 		TEST(a_single_address_never_cuts_a_range),

@@ -175,7 +175,8 @@ static struct endpoint endpoint_of(const struct sockaddr_storage *ss)
 	bool is_v4 = ss->ss_family == AF_INET;
 
 	return (struct endpoint){
-		.addr = addr_from_bytes(ss->ss_family, is_v4 ? (const void *)&v4->sin_addr : &v6->sin6_addr),
+		.addr = is_v4 ? addr_from_bytes(AF_INET, &v4->sin_addr) :
+				addr_from_bytes(AF_INET6, &v6->sin6_addr),
 		.port = ntohs(is_v4 ? v4->sin_port : v6->sin6_port),
 	};
 }
@@ -259,8 +260,8 @@ static unsigned long counted(const char *chain)
 	FILE *f;
 
 	snprintf(command, sizeof(command),
-		 "nft list chain inet ctnat %s | sed -n 's/.*ip saddr.*packets \\([0-9]*\\).*/\\1/p'",
-		 chain);
+		 "nft list chain inet ctnat %s |"
+		 "sed -n 's/.*ip saddr.*packets \\([0-9]*\\).*/\\1/p'", chain);
 	f = popen(command, "r");
 	assert_non_null(f);
 	assert_non_null(fgets(line, sizeof(line), f));
