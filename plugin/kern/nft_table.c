@@ -84,8 +84,8 @@
  * - No masquerade of what goes to a pod of this node, even if it is not in `leave`: pods of a
  *   delegated IPAM.
  * - `unrouted` and `guard` run when NAT is through. What met no DNAT has the node's address as its
- *   source by then, hence `ct original`: who opened the flow. A pod that *answers* somebody in a service
- *   range is not hit, nor is its ICMP error about what it got.
+ *   source by then, hence `ct original`: who opened the flow. A pod that *answers* somebody in a
+ *   service range is not hit, nor is its ICMP error about what it got.
  * - What conntrack does not follow (INVALID, untracked) passes NAT as it is. It still has the
  *   pod's address: the guard asks for nothing else.
  */
