@@ -109,18 +109,15 @@ static int change_pod(struct nl *nl, unsigned int type, unsigned int flags, cons
 		      struct err *err)
 {
 	const struct addr_range single = { *addr, *addr };
-	struct nftnl_set *set = nft_table_pods_set(addr);
+	_cleanup_set_ struct nftnl_set *set = nft_table_pods_set(addr);
 	_cleanup_nft_batch_ struct nft_batch batch = { 0 };
-	int ret = -ENOMEM;
 
-	if (set && nft_interval_add(set, &single) == 0 && nft_batch_begin(&batch, nl) == 0 &&
-	    nft_batch_elements(&batch, type, flags, set) == 0)
-		ret = nft_batch_commit(&batch, err);
-	else
-		err_set(err, ret, "put a set element together");
-	if (set)
-		nftnl_set_free(set);
-	return ret;
+	if (!set ||
+	    nft_interval_add(set, &single) < 0 ||
+	    nft_batch_begin(&batch, nl) < 0 ||
+	    nft_batch_elements(&batch, type, flags, set) < 0)
+		return err_set(err, -ENOMEM, "put a set element together");
+	return nft_batch_commit(&batch, err);
 }
 
 int nft_pod_add(struct nl *nl, const struct addr *addr, struct err *err)
@@ -166,7 +163,8 @@ static int unreadable(const struct verify *v, int ret, const char *kind, const c
 {
 	if (ret == -ENOENT)
 		return differs(v, ret, "%s '%s' is missing", kind, name);
-	return err_wrap(v->err, "read %s '%s'", kind, name);
+	err_wrap(v->err, "read %s '%s'", kind, name);
+	return ret;
 }
 
 static int verify_table(const struct verify *v, const struct nft_table *want)
