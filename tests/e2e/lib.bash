@@ -223,17 +223,13 @@ may_leave() { LEAVING+=("$1"); }
 
 # node_down: what must hold after every test; then all of it goes.
 node_down() {
-	local rc=0 node world
-	node=$(readlink "/proc/$NODE/ns/mnt")
-	world=$(readlink "/proc/$WORLD/ns/net")
+	local rc=0
 	[[ -n ${BATS_TEST_COMPLETED-} ]] || explain
 	no_leak || rc=1
 	sane_stderr || rc=1
-	{
-		kill -KILL "${PIDS[@]}" "$NODE" "$WORLD" || true
-		wait "${PIDS[@]}" "$NODE" "$WORLD" || true
-	} 2>/dev/null
-	nobody_in "$node" "$world" || rc=1
+	finish "${PIDS[@]}"
+	nobody_left || rc=1
+	finish "$NODE" "$WORLD"
 	return $rc
 }
 
@@ -253,9 +249,19 @@ sane_stderr() {
 	[[ ! -e $DIR/stderr ]] || ! grep -qE 'Sanitizer|runtime error' "$DIR/stderr" || fail "$(<"$DIR/stderr")"
 }
 
-nobody_in() {
-	local left node=${1//[/\\[} world=${2//[/\\[}	# "mnt:[4026532575]" is no pattern
-	left=$(find /proc -maxdepth 3 -path '/proc/[0-9]*/ns/*' \( -lname "$node" -o -lname "$world" \) 2>/dev/null || true)
+finish() {
+	kill -KILL "$@" || true
+	wait "$@" || true
+} 2>/dev/null
+
+# While the namespaces are still there: their inode numbers are soon others'.
+nobody_left() {
+	local node world left
+	node=$(readlink "/proc/$NODE/ns/mnt")
+	world=$(readlink "/proc/$WORLD/ns/net")
+	# "mnt:[4026532575]" is no pattern
+	left=$(find /proc -maxdepth 3 -path '/proc/[0-9]*/ns/*' \( -lname "${node//[/\\[}" -o -lname "${world//[/\\[}" \) \
+		! -path "/proc/$NODE/*" ! -path "/proc/$WORLD/*" 2>/dev/null || true)
 	[[ -z $left ]] || fail "still running in the node or the world: $left"
 }
 
