@@ -283,6 +283,11 @@ static int read_status_when_full(const struct json *root, struct network *net, s
 	return 0;
 }
 
+static int read_shaped(const struct json *root, struct network *net, struct err *err)
+{
+	return json_get_bool(root, "shaped", &net->shaped, err);
+}
+
 /* ---- all of it --------------------------------------------------------------------------------- */
 
 static int read_settings(const struct json *root, struct network *net, struct err *err)
@@ -290,6 +295,7 @@ static int read_settings(const struct json *root, struct network *net, struct er
 	static int (*const readers[])(const struct json *root, struct network *net, struct err *err) = {
 		read_destinations, read_uplinks,	 read_mtu,	read_ports,
 		read_insert_limit, read_spoof_check, read_datapath, read_status_when_full,
+		read_shaped,
 	};
 	int ret;
 

@@ -93,7 +93,7 @@ struct network {
 	size_t n_ips;
 	bool has_mac;
 	__u8 mac[MAC_LEN];
-	bool shaped;			/* runtimeConfig.bandwidth asks for a limit */
+	bool shaped;			/* a plugin behind us limits the pod: `shaped`, or runtimeConfig.bandwidth */
 	struct dns dns;			/* runtimeConfig.dns, else the delegate's, else empty */
 };
 
