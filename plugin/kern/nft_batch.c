@@ -6,10 +6,13 @@
  *
  * The elements of a set are one attribute, and an attribute ends at 64 KiB: what is left goes into
  * further messages of the same transaction.
+ *
+ * A refusal bears the sequence number of a message; which object that is about, the message says.
  */
 #include <errno.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -87,6 +90,39 @@ int nft_batch_elements(struct nft_batch *batch, unsigned int type, unsigned int 
 	return more;
 }
 
+/* What a message is about. */
+static const struct kind {
+	unsigned int type;
+	const char *what;
+	unsigned int name;	/* attribute */
+} kinds[] = {
+	{ NFT_MSG_NEWTABLE, "table", NFTA_TABLE_NAME },
+	{ NFT_MSG_DELTABLE, "table", NFTA_TABLE_NAME },
+	{ NFT_MSG_NEWSET, "set", NFTA_SET_NAME },
+	{ NFT_MSG_NEWSETELEM, "elements of set", NFTA_SET_ELEM_LIST_SET },
+	{ NFT_MSG_DELSETELEM, "elements of set", NFTA_SET_ELEM_LIST_SET },
+	{ NFT_MSG_NEWCHAIN, "chain", NFTA_CHAIN_NAME },
+	{ NFT_MSG_NEWRULE, "rule of chain", NFTA_RULE_CHAIN },
+};
+
+/* Puts the name of the refused object before the kernel's words. */
+static void name_culprit(struct nft_batch *batch, unsigned int seq, struct err *err)
+{
+	const struct nlmsghdr *nlh = (const struct nlmsghdr *)batch->buf;
+	const struct nlattr *attr;
+	int left = (int)length(batch);
+
+	while (mnl_nlmsg_ok(nlh, left) && nlh->nlmsg_seq != seq)
+		nlh = mnl_nlmsg_next(nlh, &left);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && mnl_nlmsg_ok(nlh, left); i++) {
+		if (NFNL_MSG_TYPE(nlh->nlmsg_type) != kinds[i].type)
+			continue;
+		mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
+			if (mnl_attr_get_type(attr) == kinds[i].name)
+				err_wrap(err, "%s '%s'", kinds[i].what, mnl_attr_get_str(attr));
+	}
+}
+
 /* A datagram must fit into the send buffer, with some bytes to spare. The kernel doubles what is
  * set. */
 static void widen(int fd, int len)
@@ -102,6 +138,7 @@ int nft_batch_commit(struct nft_batch *batch, struct err *err)
 {
 	unsigned int last_seq = nl_seq(batch->nl);
 	char *room;
+	int ret;
 
 	/* One ack tells that the kernel has been through; refusals come unasked. */
 	last_message(batch)->nlmsg_flags |= NLM_F_ACK;
@@ -111,7 +148,10 @@ int nft_batch_commit(struct nft_batch *batch, struct err *err)
 	nftnl_batch_end(room, last_seq);
 
 	widen(mnl_socket_get_fd(batch->nl->sock), (int)length(batch));
-	return nl_talk_batch(batch->nl, batch->buf, length(batch), batch->first_seq, last_seq, err);
+	ret = nl_talk_batch(batch->nl, batch->buf, length(batch), batch->first_seq, last_seq, err);
+	if (ret < 0)
+		name_culprit(batch, batch->nl->refused, err);
+	return ret;
 }
 
 void nft_batch_free(struct nft_batch *batch)

@@ -29,6 +29,7 @@ struct talk {
 	bool ended;		/* an ack, an error, or the end of a dump was seen */
 	bool interrupted;	/* the dump is inconsistent */
 	int error;		/* the first one */
+	unsigned int failed_seq;	/* of the message that it answers */
 	struct err *err;
 };
 
@@ -149,6 +150,8 @@ static void talk_ack(struct talk *talk, const struct nlmsghdr *nlh)
 	size_t offset = sizeof(*ack);
 
 	talk->ended = true;
+	if (!talk->error)
+		talk->failed_seq = nlh->nlmsg_seq;
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*ack))
 		return talk_fail(talk, -EBADMSG, "short ack", -1);
 	talk->acks++;
@@ -303,6 +306,7 @@ int nl_talk_batch(struct nl *nl, const void *buf, size_t len, unsigned int first
 	while (!rc);
 	if (rc != -EAGAIN)
 		return err_set(err, rc, "receive from the kernel");
+	nl->refused = talk.failed_seq;
 	if (!talk.error && talk.acks < acks_wanted(buf, len))
 		return err_set(err, -EPROTO, "the kernel did not answer");
 	return talk.error;

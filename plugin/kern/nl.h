@@ -25,6 +25,7 @@ struct nl {
 	struct mnl_socket *sock;	/* NULL: closed */
 	unsigned int seq;
 	unsigned int portid;
+	unsigned int refused;	/* sequence number of the message that a batch failed for */
 };
 
 /* bus: NETLINK_ROUTE or NETLINK_NETFILTER. Checking is strict, acks are extended and capped. */

@@ -326,6 +326,7 @@ static void refusals_come_back_as_the_kernel_says(void **state)
 	e.spec.n_leave = COUNT(overlapping);
 	assert_true(nft_apply(*state, &e.spec, &err) < 0);
 	assert_true(err.errnum < 0);
+	assert_non_null(strstr(err.msg, "elements of set 'leave4': "));
 
 	/* The old table stands. */
 	example(&e);
