@@ -73,10 +73,10 @@ node_up() {
 # hold VARIABLE UNSHARE-OPTION...: a process that does nothing, in namespaces of its own; its id in VARIABLE.
 hold() {
 	local -n pid=$1
-	setpriv --pdeathsig KILL unshare "${@:2}" sleep infinity </dev/null >/dev/null 2>&1 3>&- &
+	setpriv --pdeathsig KILL unshare "${@:2}" sleep infinity </dev/null >"$DIR/$1" 2>&1 3>&- &
 	pid=$!
-	until [[ $(<"/proc/$pid/comm") == sleep ]]; do
-		kill -0 "$pid"
+	until [[ $(cat "/proc/$pid/comm" 2>&1) == sleep ]]; do
+		kill -0 "$pid" 2>/dev/null || fail "no namespaces: $(<"$DIR/$1")"
 		sleep 0.002
 	done
 }
