@@ -24,9 +24,9 @@
 
 #define ROUNDS_DEFAULT 100
 #define ROUNDS_MIN     50
-#define ROUNDS_EXTRA   50	/* among many pods, or many conntrack entries */
-#define CROWD	       1000	/* pods */
+#define ROUNDS_FULL    50	/* with a full conntrack table, where each takes long */
 #define CT_ENTRIES     250000
+#define CROWD	       1000	/* pods */
 
 #define ADD_LIMIT   0.25	/* of ptp's median */
 #define DEL_LIMIT   0.40
@@ -49,8 +49,9 @@ struct subject {
 	struct samples add, del;		/* microseconds, fork to exit */
 	struct samples add_inside, del_inside;	/* as the floor says itself: its operations, */
 	struct samples add_alone, del_alone;	/* and attaching, or deleting the link, alone */
-	double first_add;
 	long maxrss_kib;
+	double first_add;			/* the same of the node's first ADD */
+	long first_maxrss_kib;
 };
 
 enum { PTP, PTP_AGAIN, BRIDGE, CTNAT, FLOOR, SUBJECTS };
@@ -120,6 +121,7 @@ static int round_of(struct subject *s, struct err *err)
 
 static void forget_samples(struct subject *s)
 {
+	s->maxrss_kib = 0;
 	s->add.n = s->del.n = 0;
 	s->add_inside.n = s->del_inside.n = s->add_alone.n = s->del_alone.n = 0;
 }
@@ -133,6 +135,7 @@ static int settle(struct subject *s, struct err *err)
 	    (ret = pod_make(MEASURED_POD, err)) || (ret = round_of(s, err)))
 		return ret;
 	s->first_add = s->add.value[0];
+	s->first_maxrss_kib = s->maxrss_kib;
 	forget_samples(s);
 	return 0;
 }
@@ -193,7 +196,8 @@ static void say_row(const char *label, const struct samples *add, const struct s
 
 static void say_table(void)
 {
-	const struct subject *floor = &subjects[FLOOR];
+	const struct subject *ptp = &subjects[PTP], *ctnat = &subjects[CTNAT], *floor = &subjects[FLOOR];
+	double median = samples_median(&ptp->add);
 
 	printf("%-26s %17s   %17s   %18s   %s\n", "", "ADD / ptp's", "DEL / ptp's", "ms, this run only", "peak");
 	printf("%-26s %8s %8s   %8s %8s   %9s %8s   %s\n", "fork to exit", "median", "p99", "median", "p99",
@@ -205,11 +209,11 @@ static void say_table(void)
 	say_row("  of that, operations", &floor->add_inside, &floor->del_inside);
 	printf("\n");
 	say_row("  attach; delete the link", &floor->add_alone, &floor->del_alone);
-	printf("\n\nThe first ADD of a node, which makes its base state: %.2f of ptp's median (its own first: %.2f).\n",
-	       subjects[CTNAT].first_add / samples_median(&subjects[PTP].add),
-	       subjects[PTP].first_add / samples_median(&subjects[PTP].add));
+	printf("\n\nThe first ADD of a node, which makes its base state: ctnat %.2f, %.1f MB; ptp %.2f, %.1f MB.\n",
+	       ctnat->first_add / median, ctnat->first_maxrss_kib / 1024.0, ptp->first_add / median,
+	       ptp->first_maxrss_kib / 1024.0);
 	printf("ctnat beside the floor: ADD %.2f, DEL %.2f.\n\n",
-	       ratio(&subjects[CTNAT].add, &floor->add, 0.5), ratio(&subjects[CTNAT].del, &floor->del, 0.5));
+	       ratio(&ctnat->add, &floor->add, 0.5), ratio(&ctnat->del, &floor->del, 0.5));
 }
 
 /* ---- the experiments -------------------------------------------------------------------------------- */
@@ -240,7 +244,8 @@ static double del_beside_control(const struct subject *s)
 
 /*
  * The hash table belongs to all namespaces: while one's entries fill it, nobody's are quick to walk. So
- * one subject's table is filled at a time, and it takes turns with a ptp whose own is empty.
+ * one subject's table is filled at a time, and it takes turns with a ptp whose own is empty. ctnat pays here for what the
+ * peers do not do: it looks for the pod's entries, by two walks of the kernel over the table, and deletes them.
  */
 static int measure_full_conntrack(struct err *err)
 {
@@ -260,7 +265,7 @@ static int measure_full_conntrack(struct err *err)
 		forget_samples(pair[0]);
 		forget_samples(pair[1]);
 		if ((ret = node_enter(&s->node, err)) || (ret = ctfill(CT_ENTRIES, err)) ||
-		    (ret = take_turns(pair, 2, ROUNDS_EXTRA, "full conntrack table", err)) ||
+		    (ret = take_turns(pair, 2, ROUNDS_FULL, "full conntrack table", err)) ||
 		    (ret = node_enter(&s->node, err)) || (ret = ctfill_flush(err)) ||
 		    (ret = node_enter(&home, err)))
 			return ret;
@@ -286,7 +291,7 @@ static int crowd(struct subject *s, unsigned int pods, struct err *err)
 	return ret ? ret : node_enter(&home, err);
 }
 
-static int measure_crowd(bool *kept, struct err *err)
+static int measure_crowd(unsigned int rounds, bool *kept, struct err *err)
 {
 	static struct subject crowded;
 	struct subject *const pair[] = { &crowded, &subjects[CTNAT] };
@@ -297,7 +302,7 @@ static int measure_crowd(bool *kept, struct err *err)
 	forget_samples(&subjects[CTNAT]);
 	forget_samples(&crowded);
 	if ((ret = settle(&crowded, err)) || (ret = crowd(&crowded, CROWD, err)) ||
-	    (ret = take_turns(pair, 2, ROUNDS_EXTRA, "among many pods", err)))
+	    (ret = take_turns(pair, 2, rounds, "among many pods", err)))
 		return ret;
 	snprintf(what, sizeof(what), "ADD on a node with %u pods, median / on an empty one", CROWD);
 	printf("\n");
@@ -343,7 +348,7 @@ int main(int argc, char **argv)
 		goto fail;
 	say_circumstances(rounds);
 	if (measure_latency(rounds, &kept, &err) < 0 || measure_full_conntrack(&err) < 0 ||
-	    measure_crowd(&kept, &err) < 0)
+	    measure_crowd(rounds, &kept, &err) < 0)
 		goto fail;
 	return kept ? 0 : 1;
 fail:
