@@ -33,7 +33,8 @@ CONF='{"cniVersion":"1.0.0","name":"pods","type":"ctnat","serviceCIDRs":["10.96.
           "routes":[{"dst":"0.0.0.0/0"},{"dst":"::/0"}]}}'
 
 declare -gA ADDR4 ADDR6		# of each pod, after `pod NAME`
-PIDS=()				# what this test started, except node and world
+NODE='' WORLD=''			# their processes
+PIDS=()				# what this test started besides
 LEAVING=()			# destinations that pods' addresses may be seen on the way to
 
 # ---- building ----------------------------------------------------------------------------------------
@@ -235,6 +236,7 @@ node_down() {
 
 # What wire.py wrote: "source destination protocol", each once, and at its end how many frames it lost.
 no_leak() {
+	[[ -n ${PID_wire-} ]] || fail "no capture ran" || return
 	kill -TERM "$PID_wire" 2>/dev/null || fail "the capture died: $(<"$DIR/wire")" || return
 	wait "$PID_wire" || true
 	grep -qx 'lost 0' "$DIR/wire" || fail "the capture is not complete: $(tail -1 "$DIR/wire")" || return
@@ -249,9 +251,14 @@ sane_stderr() {
 	[[ ! -e $DIR/stderr ]] || ! grep -qE 'Sanitizer|runtime error' "$DIR/stderr" || fail "$(<"$DIR/stderr")"
 }
 
+# finish PID...: also where there is none. (To bash's kill, "" is the whole process group.)
 finish() {
-	kill -KILL "$@" || true
-	wait "$@" || true
+	local pid
+	for pid; do
+		[[ -n $pid ]] || continue
+		kill -KILL "$pid" || true
+		wait "$pid" || true
+	done
 } 2>/dev/null
 
 # While the namespaces are still there: their inode numbers are soon others'.
