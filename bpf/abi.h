@@ -53,7 +53,7 @@ struct pod {
 	__u32 state;		/* enum record_state */
 	__u32 flags;		/* POD_* */
 	__u32 generation;	/* grows when what is cached about this pod is void */
-	struct addr egress;	/* source for masquerading; all zero: the uplink's */
+	struct addr egress;	/* source for masquerading, of the key's family; all zero: the uplink's */
 	__u8 host_mac[MAC_LEN];
 	__u8 pod_mac[MAC_LEN];
 	__u32 reserved;

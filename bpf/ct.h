@@ -86,15 +86,17 @@ static __always_inline bool ct_exists(struct __sk_buff *skb, struct flow_key *ke
 }
 
 /*
- * Does this packet show that an insert of ours was answered? TCP: it is the handshake's third. UDP: the first ones of
- * the pod after a reply, until the flow is assured; a pod that repeats itself is refunded more than it spent, but
- * for two seconds, and at the price of a packet each.
+ * Does this packet show that an insert was answered? TCP: it is the handshake's third. UDP: the first ones of the pod
+ * after a reply, until the flow is assured; a pod that repeats itself is refunded more than it spent, but for two
+ * seconds, and at the price of a packet each.
  */
 static __always_inline bool is_first_answer(const struct pkt *pkt, const struct nf_conn *ct)
 {
+	if (!(ct->status & IPS_SRC_NAT))
+		return false;
 	if (pkt->proto == IPPROTO_TCP)
 		return ct->proto.tcp.state == TCP_CONNTRACK_SYN_RECV;
-	return (ct->status & (IPS_SRC_NAT | IPS_SEEN_REPLY | IPS_ASSURED)) == (IPS_SRC_NAT | IPS_SEEN_REPLY);
+	return (ct->status & (IPS_SEEN_REPLY | IPS_ASSURED)) == IPS_SEEN_REPLY;
 }
 
 /*
@@ -182,6 +184,7 @@ static __always_inline void insert_winner(struct __sk_buff *skb, const struct pk
 		bpf_ct_release(ct);
 }
 
+/* A flow being opened: what all attempts share. */
 struct opening {
 	struct __sk_buff *skb;
 	const struct config *cfg;
@@ -191,7 +194,7 @@ struct opening {
 	enum reason reason;
 };
 
-/* Inserts the flow's entry with this port. EXHAUSTED, for now: the insert was lost. */
+/* Inserts the flow's entry with this port. GO_ON: the insert was lost. */
 static __always_inline enum reason ct_insert_at(const struct opening *op, __u16 port)
 {
 	struct flow_key key = key_of_flow(op->pkt);
@@ -207,7 +210,7 @@ static __always_inline enum reason ct_insert_at(const struct opening *op, __u16 
 	bpf_ct_set_timeout(init, op->cfg->insert_timeout_ms);
 	ct = bpf_ct_insert_entry(init);
 	if (!ct)
-		return REASON_PASS_EXHAUSTED;
+		return GO_ON;
 	/* Without NAT the kernel would send the flow out as it is: the table shall have it instead. */
 	if (ret)
 		bpf_ct_change_timeout(ct, 0);
@@ -221,6 +224,7 @@ static long try_port(__u32 i, struct opening *op)
 	__u32 size = op->cfg->port_max - op->cfg->port_min + 1;
 	const struct pkt *pkt = op->pkt;
 	__u16 port = bpf_ntohs(pkt->sport);
+	enum reason reason;
 	struct flow_key key;
 
 	if (i > size)
@@ -230,15 +234,16 @@ static long try_port(__u32 i, struct opening *op)
 	key = key_of(pkt, &pkt->dst, op->egress, pkt->dport, bpf_htons(port));
 	if (ct_exists(op->skb, &key) || node_listens(op->skb, &key))
 		return 0;
-	op->reason = ct_insert_at(op, port);
-	if (op->reason == REASON_PASS_EXHAUSTED) {
+
+	reason = ct_insert_at(op, port);
+	if (reason == GO_ON) {
 		key = key_of_flow(pkt);
-		if (ct_exists(op->skb, &key))
-			op->reason = REASON_PASS_RACED;
-	} else if (op->reason == REASON_PASS_INSERTED && i) {
-		op->reason = REASON_PASS_RETRIED;
+		if (!ct_exists(op->skb, &key))
+			return 0;
+		reason = REASON_PASS_RACED;
 	}
-	return op->reason != REASON_PASS_EXHAUSTED;
+	op->reason = i && reason == REASON_PASS_INSERTED ? REASON_PASS_RETRIED : reason;
+	return 1;
 }
 
 /* Miss: the last step of the story. At level `assisted` all of the above is unreachable, which the verifier knows. */
@@ -250,7 +255,7 @@ static __always_inline enum reason ct_insert(struct __sk_buff *skb, const struct
 		.cfg = cfg,
 		.pkt = pkt,
 		.egress = egress,
-		.first = bpf_get_prandom_u32(),
+		.first = bpf_get_prandom_u32() & 0xffff,
 		.reason = REASON_PASS_EXHAUSTED,
 	};
 
@@ -259,7 +264,8 @@ static __always_inline enum reason ct_insert(struct __sk_buff *skb, const struct
 	if (!may_insert(skb, cfg))
 		return REASON_PASS_LIMITED;
 	bpf_loop(PORTS_TRIED, try_port, &op, 0);
-	if (op.reason == REASON_PASS_INSERTED || op.reason == REASON_PASS_RETRIED)
+	/* Who finds no port pays, too: of all openings it cost the most. */
+	if (op.reason != REASON_PASS_RACED && op.reason != REASON_PASS_ALLOC_FAILED)
 		charge_insert(skb, 1);
 	return op.reason;
 }

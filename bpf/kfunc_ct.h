@@ -70,8 +70,9 @@ extern struct nf_conn___init *bpf_skb_ct_alloc(struct __sk_buff *skb, struct bpf
 					       struct bpf_ct_opts *opts, __u32 opts__sz) __ksym __weak;
 
 /*
- * Sets the tuple of the replies. port is in host order: > 0 is taken as it is, with no look whether it is free (the insert
- * finds that out); 0 keeps or chooses, with no regard to any range. Negative: the entry has no NAT, yet must be inserted.
+ * Makes the replies' tuple that of a translated flow. The port is in host order: > 0 is taken as it is, with no look
+ * whether it is free (the insert finds out); 0 keeps or chooses, with no regard to any range. Returns negative if the entry
+ * has no NAT; inserted it must be all the same.
  * Kernels 6.16 to 7.2.12 with nf_nat as a module refuse any program that calls it: level `assisted`.
  */
 extern int bpf_ct_set_nat_info(struct nf_conn___init *ct, union nf_inet_addr *addr, int port,

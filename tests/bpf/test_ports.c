@@ -18,6 +18,7 @@ static void use_range(__u16 first, __u16 last)
 
 	cfg.port_min = first;
 	cfg.port_max = last;
+	cfg.insert_timeout_ms = 60000;	/* outlives the assertions on a slow machine */
 	dp_set_config(&cfg);
 }
 
@@ -99,6 +100,21 @@ static void the_nodes_listeners_keep_their_ports(void **state)
 	for (size_t i = 0; i < sizeof(sockets) / sizeof(sockets[0]); i++)
 		close(sockets[i]);
 	dp_pod_sends(frame_udp(POD_A4, 4000, WORLD4, 54), REASON_PASS_INSERTED);
+}
+
+static void who_finds_no_port_pays_too(void **state)
+{
+	struct config cfg = dp.cfg;
+
+	(void)state;
+	cfg.port_min = cfg.port_max = RANGE_FIRST;
+	cfg.insert_limit = 3;
+	dp_set_config(&cfg);
+	dp_pod_sends(frame_udp(POD_A4, 4000, WORLD4, 53), REASON_PASS_INSERTED);
+	dp_pod_sends(frame_udp(POD_A4, 4001, WORLD4, 53), REASON_PASS_EXHAUSTED);
+	dp_pod_sends(frame_udp(POD_A4, 4002, WORLD4, 53), REASON_PASS_EXHAUSTED);
+	dp_pod_sends(frame_udp(POD_A4, 4003, WORLD4, 53), REASON_PASS_LIMITED);
+	assert_int_equal(dp_budget(dp.host0).inserts, 3);
 }
 
 static void fill_range(const char *pod, const char *world)
@@ -183,6 +199,7 @@ int main(void)
 		EACH(nobodys_live_port_is_stolen),
 		EACH(the_nodes_listeners_keep_their_ports),
 		EACH(a_small_range_is_used_to_its_end),
+		EACH(who_finds_no_port_pays_too),
 		EACH(an_expired_entry_gives_up_its_port),
 		EACH(the_loser_of_a_race_uses_the_winners_entry),
 	};
