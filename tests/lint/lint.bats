@@ -78,6 +78,8 @@ c='// SPDX-License-Identifier: Apache-2.0'
 	finds style plugin/kern/blank.c:2 'int x'
 	bad plugin/kern/eight.c "$c" '        int x;'
 	finds style plugin/kern/eight.c:2 'int x'
+	bad tests/x.bats '# SPDX-License-Identifier: Apache-2.0' '@test "x" {' '	! false' '	true' '}'
+	finds style tests/x.bats:3 '! false'
 }
 
 @test "shell: this tree" { tests/lint/shell; }
