@@ -8,7 +8,8 @@
  * redirects a packet: what it passes, the stack handles as if we were not there. to_uplink is the guard: it relies on
  * nothing that from_pod or the base table should have done.
  *
- * parse (pkt.h) once, decide (policy.h, route.h) purely, ask and tell conntrack (ct.h), count (stats.h) always.
+ * parse (pkt.h) once, decide (policy.h, route.h) purely, ask and tell conntrack (ct.h), count (stats.h) always. The
+ * steps that hold tuples are functions of their own (__noinline): together they would not fit a stack of 512 bytes.
  */
 #include <linux/bpf.h>
 

@@ -11,8 +11,9 @@
 #define FRAME_MAX 2048
 
 struct frame {
-	__u8 data[FRAME_MAX];
 	size_t len;
+	__u8 align[2];		/* so that the IP header is aligned */
+	__u8 data[FRAME_MAX];
 };
 
 #define ETH_LEN		14
