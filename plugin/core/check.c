@@ -112,12 +112,13 @@ static int check_expected(struct attachment_work *w, const struct link *pod, str
 	return ret;
 }
 
-/* want->oif 0: by any interface. */
+/* want->oif 0: by any interface. IPv6 has a metric in any case, and only IPv4 has two routes. */
 static bool route_matches(const struct route *have, const struct route *want)
 {
 	return addr_equal(&have->dst.addr, &want->dst.addr) && have->dst.len == want->dst.len &&
 	       (!want->oif || have->oif == want->oif) && addr_equal(&have->gateway, &want->gateway) &&
-	       (!want->protocol || have->protocol == want->protocol);
+	       (!want->protocol || have->protocol == want->protocol) &&
+	       (!addr_is_v4(&want->dst.addr) || have->metric == want->metric);
 }
 
 static int check_route(struct nl *nl, const struct route *want, const char *where, struct err *err)
@@ -136,29 +137,32 @@ static int check_route(struct nl *nl, const struct route *want, const char *wher
 	return FAILED(err, "route %s by %s is gone or altered", cidr_format(&want->dst, text), where);
 }
 
+static bool has_family(const struct attachment_work *w, int family)
+{
+	for (size_t i = 0; i < w->n_addrs; i++)
+		if (addr_family(&w->addrs[i]) == family)
+			return true;
+	return false;
+}
+
 static int check_host(struct attachment_work *w, const struct link *host, struct err *err)
 {
-	bool has[2] = { false, false };
+	struct route routes[2];
 	int ret = 0;
 
-	for (size_t i = 0; i < w->n_addrs; i++)
-		has[addr_family(&w->addrs[i]) == AF_INET6] = true;
 	/* first: without any address of the family, an interface has no routes of it either */
 	for (int v6 = 0; v6 < 2 && !ret; v6++) {
-		struct addr gateway = pod_gateway(v6 ? AF_INET6 : AF_INET);
-		struct cidr cidr = { gateway, v6 ? 64 : 128 };
+		int family = v6 ? AF_INET6 : AF_INET;
+		struct cidr gateway = { pod_gateway(family), v6 ? 64 : 128 };
 
-		if (has[v6])
-			ret = check_address(&w->node->rt, host, &cidr, err);
+		if (has_family(w, family))
+			ret = check_address(&w->node->rt, host, &gateway, err);
 	}
-	for (size_t i = 0; i < w->n_addrs && !ret; i++) {
-		struct route route = {
-			.dst = cidr_host(&w->addrs[i]),
-			.oif = host->ifindex,
-			.protocol = RTPROT_CTNAT,
-		};
+	for (size_t i = 0; i < w->n_addrs; i++) {
+		size_t n = plumb_host_routes(w, &w->addrs[i], routes);
 
-		ret = check_route(&w->node->rt, &route, "the host interface", err);
+		for (size_t j = 0; j < n && !ret; j++)
+			ret = check_route(&w->node->rt, &routes[j], "the host interface", err);
 	}
 	return ret;
 }
@@ -188,19 +192,17 @@ static int check_gateway(struct attachment_work *w, const struct link *host, con
 
 static int check_pod(struct attachment_work *w, const struct link *host, const struct link *pod, struct err *err)
 {
-	bool has[2] = { false, false };
 	int ret = 0;
 
 	for (size_t i = 0; i < w->n_addrs && !ret; i++) {
 		struct cidr cidr = cidr_host(&w->addrs[i]);
 
-		has[addr_family(&w->addrs[i]) == AF_INET6] = true;
 		ret = check_address(&w->pod_rt, pod, &cidr, err);
 	}
 	if (!ret)
 		ret = check_expected(w, pod, err);
 	for (int v6 = 0; v6 < 2 && !ret; v6++)
-		if (has[v6])
+		if (has_family(w, v6 ? AF_INET6 : AF_INET))
 			ret = check_gateway(w, host, pod, v6 ? AF_INET6 : AF_INET, err);
 	/* A delegate's routes are in nobody's memory; those of the configuration are known. A second interface of a
 	 * pod left the first one's route alone: so any interface of the pod will do. */
@@ -211,7 +213,7 @@ static int check_pod(struct attachment_work *w, const struct link *host, const s
 			.gateway = pod_gateway(family),
 		};
 
-		if (has[family == AF_INET6])
+		if (has_family(w, family))
 			ret = check_route(&w->pod_rt, &route, "the pod's gateway", err);
 	}
 	return ret;

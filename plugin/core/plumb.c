@@ -29,7 +29,6 @@
 #include "kern/rtnl_addr.h"
 #include "kern/rtnl_link.h"
 #include "kern/rtnl_neigh.h"
-#include "kern/rtnl_route.h"
 #include "kern/sysctl.h"
 #include "kern/tcattach.h"
 
@@ -275,26 +274,38 @@ int plumb_pod(struct attachment_work *w, struct err *err)
 
 /* ---- the way to the pod ----------------------------------------------------------------------------- */
 
+size_t plumb_host_routes(const struct attachment_work *w, const struct addr *addr, struct route out[2])
+{
+	int family = addr_family(addr);
+	struct route route = {
+		.dst = cidr_host(addr),
+		.oif = w->record.ifindex,
+		.scope = RT_SCOPE_LINK,
+		.protocol = RTPROT_CTNAT,
+		.prefsrc = node_address(w->node, family),
+	};
+	size_t n = 0;
+
+	out[n++] = route;
+	if (family == AF_INET && !addr_is_zero(&route.prefsrc)) {
+		route.prefsrc = (struct addr){ { 0 } };
+		route.metric = FALLBACK_METRIC;
+		out[n++] = route;
+	}
+	return n;
+}
+
 int plumb_routes(struct attachment_work *w, struct err *err)
 {
 	char text[ADDR_STRLEN];
+	struct route routes[2];
 
 	for (size_t i = 0; i < w->n_addrs; i++) {
-		int family = addr_family(&w->addrs[i]), ret;
-		struct route route = {
-			.dst = cidr_host(&w->addrs[i]),
-			.oif = w->record.ifindex,
-			.scope = RT_SCOPE_LINK,
-			.protocol = RTPROT_CTNAT,
-			.prefsrc = node_address(w->node, family),
-		};
+		size_t n = plumb_host_routes(w, &w->addrs[i], routes);
+		int ret = 0;
 
-		ret = rtnl_route_add(&w->node->rt, &route, err);
-		if (!ret && family == AF_INET && !addr_is_zero(&route.prefsrc)) {
-			route.prefsrc = (struct addr){ { 0 } };
-			route.metric = FALLBACK_METRIC;
-			ret = rtnl_route_add(&w->node->rt, &route, err);
-		}
+		for (size_t j = 0; j < n && !ret; j++)
+			ret = rtnl_route_add(&w->node->rt, &routes[j], err);
 		if (!ret)
 			ret = rtnl_neigh_reserve(&w->node->rt, w->record.ifindex, &w->addrs[i], err);
 		if (ret < 0)
