@@ -16,8 +16,7 @@
  *		crash leaves no lie: `config.created`, written last, is what the fast path believes. Every part of
  *		it can be done again over what is there.
  *
- * The order within node_build(): maps, settings, sysctls, table, programs, the pods that are there already (from their links),
- * guard, and then `config`. The table comes before the programs, because it makes a modular kernel load nf_nat,
+ * The order within node_build() is that of its table of parts; the maps are there before. The table comes before the programs, because it makes a modular kernel load nf_nat,
  * whose BTF the programs need. Before the guard stands on the uplinks no new pod's veth is up, for those come after.
  *
  * Settings have one owner. Without a daemon it is the network whose ADD made the state: a change of its
@@ -29,6 +28,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/hook.h"
 #include "core/basetable.h"
 #include "core/forwarding.h"
 #include "core/import.h"
@@ -229,32 +229,79 @@ static int load_programs(struct node *node, enum datapath_level wanted, struct e
 	return level == LEVEL_NFTABLES ? table_make(node, err) : 0;
 }
 
+struct build {
+	struct node *node;
+	const struct network *net;
+	bool apply;		/* the settings are new */
+	bool reload;		/* and so must the programs be */
+};
+
+static int build_settings(const struct build *b, struct err *err)
+{
+	return b->apply ? settings_apply(b->node, b->net, err) : settings_add_ranges(b->node, b->net, err);
+}
+
+static int build_uplinks(const struct build *b, struct err *err)
+{
+	return uplinks_refresh(b->node, &b->net->node, err);
+}
+
+static int build_sysctls(const struct build *b, struct err *err)
+{
+	return forwarding_enable(b->node, err);
+}
+
+static int build_table(const struct build *b, struct err *err)
+{
+	return table_make(b->node, err);
+}
+
+static int build_programs(const struct build *b, struct err *err)
+{
+	return b->reload ? load_programs(b->node, b->net->node.datapath, err) : 0;
+}
+
+static int build_pods(const struct build *b, struct err *err)
+{
+	return b->reload ? import_pods(b->node, err) : 0;
+}
+
+static int build_guard(const struct build *b, struct err *err)
+{
+	return guard_attach(b->node, err);
+}
+
+static int build_commit(const struct build *b, struct err *err)
+{
+	return commit(b->node, err);
+}
+
+static const struct {
+	const char *name;
+	int (*make)(const struct build *b, struct err *err);
+} parts[] = {
+	{ "settings", build_settings }, { "uplinks", build_uplinks }, { "sysctls", build_sysctls },
+	{ "table", build_table },	{ "programs", build_programs }, { "pods", build_pods },
+	{ "guard", build_guard },	{ "commit", build_commit },
+};
+
 /* Under the node's lock. `fresh`: no base state was here. */
 static int node_build(struct node *node, const struct network *net, bool fresh, struct err *err)
 {
 	bool apply = fresh || settings_agree(&node->config, net, NULL) == 1;
-	bool reload = fresh;
-	int ret;
+	bool reload = fresh || (apply && node->config.wanted_level != net->node.datapath);
+	const struct build b = { node, net, apply, reload };
 
-	if (apply) {
-		reload = reload || node->config.wanted_level != net->node.datapath;
-		ret = settings_apply(node, net, err);
-	} else {
-		ret = settings_add_ranges(node, net, err);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		int ret;
+
+		hook_point("node", parts[i].name, "before");
+		ret = parts[i].make(&b, err);
+		if (ret < 0)
+			return err_wrap(err, "%s", parts[i].name);
 	}
-	if (!ret)
-		ret = uplinks_refresh(node, &net->node, err);
-	if (!ret)
-		ret = forwarding_enable(node, err);
-	if (!ret)
-		ret = table_make(node, err);
-	if (!ret && reload)
-		ret = load_programs(node, net->node.datapath, err);
-	if (!ret && reload)
-		ret = import_pods(node, err);
-	if (!ret)
-		ret = guard_attach(node, err);
-	return ret < 0 ? ret : commit(node, err);
+	hook_point("node", "commit", "after");
+	return 0;
 }
 
 /* The ruleset changes all the time on a node with kube-proxy: our table mostly is whole all the same. */
@@ -320,29 +367,6 @@ int node_verify(struct node *node, struct err *err)
 	if (!ret && !table_untouched(node))
 		ret = table_verify(node, err);
 	return ret < 0 ? ret : guard_verify(node, err);
-}
-
-struct find_address {
-	int family;
-	struct addr addr;
-};
-
-static int note_address(const void *key, const void *value, void *data)
-{
-	const struct uplink *uplink = value;
-	struct find_address *find = data;
-
-	(void)key;
-	find->addr = find->family == AF_INET ? uplink->v4 : uplink->v6;
-	return !addr_is_zero(&find->addr);
-}
-
-struct addr node_address(const struct node *node, int family)
-{
-	struct find_address find = { .family = family };
-
-	map_each(node->maps.fd[MAP_UPLINKS], sizeof(__u32), sizeof(struct uplink), note_address, &find);
-	return find.addr;
 }
 
 int node_remove(struct node *node, struct err *err)

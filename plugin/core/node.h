@@ -40,9 +40,6 @@ int node_verify(struct node *node, struct err *err);
 /* Still the bpffs that was opened? -EAGAIN (CNI_TRY_AGAIN) if it was unmounted or covered meanwhile. */
 int node_same_instance(const struct node *node, struct err *err);
 
-/* The address and MTU by which pods of this family leave: of the first uplink that has one; zero if none. */
-struct addr node_address(const struct node *node, int family);
-
 /* Removes all base state and returns recorded sysctls to what they were, but for forwarding. */
 int node_remove(struct node *node, struct err *err);
 

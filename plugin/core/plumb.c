@@ -24,6 +24,7 @@
 
 #include "base/cleanup.h"
 #include "core/plumb.h"
+#include "core/uplink.h"
 #include "kern/bpfobj.h"
 #include "kern/netns.h"
 #include "kern/rtnl_addr.h"
@@ -282,7 +283,7 @@ size_t plumb_host_routes(const struct attachment_work *w, const struct addr *add
 		.oif = w->record.ifindex,
 		.scope = RT_SCOPE_LINK,
 		.protocol = RTPROT_CTNAT,
-		.prefsrc = node_address(w->node, family),
+		.prefsrc = uplink_address(w->node, family),
 	};
 	size_t n = 0;
 

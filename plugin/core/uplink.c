@@ -181,6 +181,29 @@ bool uplinks_stand(struct node *node)
 	return map_count(fd, sizeof(__u32)) > 0 && !map_each(fd, sizeof(__u32), sizeof(struct uplink), is_ours, node);
 }
 
+struct find_address {
+	int family;
+	struct addr addr;
+};
+
+static int note_address(const void *key, const void *value, void *data)
+{
+	const struct uplink *uplink = value;
+	struct find_address *find = data;
+
+	(void)key;
+	find->addr = find->family == AF_INET ? uplink->v4 : uplink->v6;
+	return !addr_is_zero(&find->addr);
+}
+
+struct addr uplink_address(const struct node *node, int family)
+{
+	struct find_address find = { .family = family };
+
+	map_each(node->maps.fd[MAP_UPLINKS], sizeof(__u32), sizeof(struct uplink), note_address, &find);
+	return find.addr;
+}
+
 struct guard {
 	int prog_fd;
 	struct err *err;

@@ -12,6 +12,9 @@ int uplinks_refresh(struct node *node, const struct node_settings *settings, str
 /* Do their addresses still belong to the node? */
 bool uplinks_stand(struct node *node);
 
+/* The address with which pods of this family leave: of the first uplink that has one; zero if none. */
+struct addr uplink_address(const struct node *node, int family);
+
 /* The program that drops what would leave with a pod's address; a level without programs has none. */
 int guard_attach(struct node *node, struct err *err);
 int guard_verify(struct node *node, struct err *err);

@@ -147,3 +147,26 @@ at_least() {
 	done
 	at_least 16
 }
+
+# The base state is not the attachment's: whoever comes next finds a node that is half made.
+@test "the first ADD dies anywhere while it makes the base state: the next one makes it whole" {
+	local point all
+	forget_node
+	all=$(points cni ADD a | grep ^node:)
+	for point in $all; do
+		forget_node
+		killed "$point" ADD a
+		cni ADD b >/dev/null || fail "ADD after one that died at $point: $(<"$DIR/stdout")"
+		cni CHECK b || fail "CHECK after an ADD that died at $point: $(<"$DIR/stdout")"
+		same "$(in_node "$CTNATCTL" status -o json | jq -r .state)" whole "after an ADD that died at $point"
+		same "$(ask b udp $SERVER4 | cut -d" " -f1)" $NODE4 "who the server saw"
+		cni DEL b
+		next_del "ADD died at $point"
+	done
+	at_least 9
+}
+
+forget_node() {
+	cni DEL a
+	in_node "$CTNATCTL" uninstall >/dev/null
+}
