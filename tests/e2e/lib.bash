@@ -57,7 +57,7 @@ node_up() {
 		addr add $SERVER6/128 dev lo nodad
 		addr add $OTHER6/128 dev lo nodad
 	EOT
-	in_node sh -c "mount -t sysfs sysfs /sys && mount -t bpf bpf /sys/fs/bpf &&
+	in_node sh -c "umount --recursive --lazy /sys && mount -t sysfs sysfs /sys && mount -t bpf bpf /sys/fs/bpf &&
 		sysctl -qw net.ipv6.conf.eth0.accept_dad=0 && ip -batch -" <<-EOT
 		link set lo up
 		link set eth0 up
