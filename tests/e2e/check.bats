@@ -81,11 +81,12 @@ anew() {
 @test "host route: gone, to another interface" {
 	in_node ip route del ${ADDR4[a]}
 	blames "route ${ADDR4[a]}/32 by the host interface"
+	in_node ip route del ${ADDR4[a]} metric 1024	# the one for a node without an address
+	blames "route ${ADDR4[a]}/32 by the host interface"
 	in_node ip -6 route del ${ADDR6[a]}
 	blames "route ${ADDR6[a]}/128 by the host interface"
 	in_node ip route replace ${ADDR4[a]} dev eth0 proto 201
-	blames "route ${ADDR4[a]}/32 by the host interface"
-	in_node ip route del ${ADDR4[a]}
+	refused 102 "route ${ADDR4[a]}/32 by the host interface" CHECK a
 }
 
 @test "TC program: of the pod, of the uplink" {

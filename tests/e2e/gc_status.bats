@@ -175,13 +175,16 @@ begin_add() {
 	within 5 test -e "$DIR/waits"
 }
 
+pending() { in_node "$CTNATCTL" status -o json | jq .pending; }
+
 @test "a pending attachment that somebody works on is never removed; once he is dead, it is" {
 	slow_ipam
 	netns a
 	begin_add a
-	same "$(in_node "$CTNATCTL" status -o json | jq .pending)" 1 "pending attachments"
+	same "$(pending)" 1 "pending attachments"
 	gc
 	status
+	same "$(pending)" 1 "pending attachments after GC and STATUS"
 	touch "$DIR/go"
 	wait $ADDING || fail "the ADD that GC met: $(<"$DIR/adding")"
 	in_pod a ip -4 -o addr show eth0 | grep -F 10.244.1.7/32
