@@ -24,8 +24,8 @@
 #include "policy.h"
 #include "stats.h"
 
-/* Ports looked at for one flow, the kept one included: all of a small range, a share of a large one. The packet
- * that finds none is not lost: the base table looks on. */
+/* Ports looked at for one flow, the kept one included: all of a small range; of a large one that many, spread over all
+ * of it, because ports in use come in blocks. The packet that finds none is not lost: the base table looks on. */
 #define PORTS_TRIED 128
 
 struct flow_key {
@@ -222,6 +222,7 @@ static __always_inline enum reason ct_insert_at(const struct opening *op, __u16 
 static long try_port(__u32 i, struct opening *op)
 {
 	__u32 size = op->cfg->port_max - op->cfg->port_min + 1;
+	__u32 step = size > PORTS_TRIED ? size / PORTS_TRIED : 1;
 	const struct pkt *pkt = op->pkt;
 	__u16 port = bpf_ntohs(pkt->sport);
 	enum reason reason;
@@ -230,7 +231,7 @@ static long try_port(__u32 i, struct opening *op)
 	if (i > size)
 		return 1;
 	if (i || port < op->cfg->port_min || port > op->cfg->port_max)
-		port = op->cfg->port_min + (op->first + i) % size;
+		port = op->cfg->port_min + (op->first + i * step) % size;
 	key = key_of(pkt, &pkt->dst, op->egress, pkt->dport, bpf_htons(port));
 	if (ct_exists(op->skb, &key) || node_listens(op->skb, &key))
 		return 0;
