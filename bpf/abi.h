@@ -50,7 +50,7 @@ enum record_state {
  * The first 16 bytes are all that a program reads for a packet. */
 struct pod {
 	__u32 ifindex;		/* host side of the veth; 0 while pending */
-	__u32 state;		/* enum record_state */
+	enum record_state state;
 	__u32 flags;		/* POD_* */
 	__u32 generation;	/* grows when what is cached about this pod is void */
 	struct addr egress;	/* source for masquerading, of the key's family; all zero: the uplink's */
@@ -66,7 +66,7 @@ struct pod {
 
 /* attachments: (container ID, ifname) -> attachment. */
 struct attachment {
-	__u32 state;		/* enum record_state */
+	enum record_state state;
 	__u32 ifindex;		/* host side; 0 until the link exists */
 	__u32 n_addrs;
 	__u32 flags;		/* POD_* */
@@ -94,7 +94,7 @@ struct cidr_key {
 };
 
 struct cidr_class {
-	__u32 class;		/* enum masq_class */
+	enum masq_class class;
 	__u16 prefixlen;	/* of the entry that matched, of 128 */
 	__u16 pod_range;	/* 1: addresses of this node's pods come from it */
 };
@@ -131,9 +131,9 @@ struct config {
 	__u32 insert_timeout_ms;	/* of an entry until the kernel's own takes over; at most 5000 */
 	__u8 spoof_check;
 	__u8 reserved[15];
-	__u32 level;		/* enum datapath_level in force */
-	__u32 wanted_level;	/* as configured; LEVEL_NONE: auto */
-	__u32 owner;		/* enum settings_owner */
+	enum datapath_level level;	/* in force */
+	enum datapath_level wanted_level;	/* as configured; LEVEL_NONE: auto */
+	enum settings_owner owner;
 	__u32 mtu;		/* of pods' interfaces */
 	__u32 nft_generation;	/* ruleset generation at which the base table was last seen whole */
 	__u32 selftest;		/* 1 passed, 2 failed, 0 not run since the boot */
