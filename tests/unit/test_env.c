@@ -118,6 +118,7 @@ static void del_makes_do_without_the_rest(void **state)
 	for (size_t i = 0; i < sizeof(useless) / sizeof(useless[0]); i++) {
 		setenv("CNI_NETNS", useless[i], 1);
 		assert_int_equal(read_env(VERB_DEL), 0);
+		assert_int_equal(err.code, 0);
 		assert_string_equal(req.netns, "");
 		assert_string_equal(req.key.container_id, "ctr-a");
 	}

@@ -31,16 +31,18 @@ static int file_of(size_t n)
 
 static void everything_is_read_up_to_the_limit(void **state)
 {
-	static const size_t sizes[] = { 0, 1, 4095, 4096, 4097, 10000 };
+	static const struct {
+		size_t size, max;
+	} cases[] = { { 0, 0 }, { 0, 10000 }, { 1, 1 }, { 4095, 4096 }, { 4096, 4096 }, { 4097, 10000 }, { 10000, 10000 } };
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		int fd = file_of(sizes[i]);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int fd = file_of(cases[i].size);
 		char *text = NULL;
 		size_t len = 7;
 
-		assert_int_equal(file_read_all(fd, 10000, &text, &len, NULL), 0);
-		assert_int_equal(len, sizes[i]);
+		assert_int_equal(file_read_all(fd, cases[i].max, &text, &len, NULL), 0);
+		assert_int_equal(len, cases[i].size);
 		assert_int_equal(strlen(text), len);
 		free(text);
 		close(fd);

@@ -84,7 +84,7 @@ static int set_up(void **state)
 	/* as they are when GC deletes somebody's attachment */
 	setenv("CNI_COMMAND", "GC", 1);
 	setenv("CNI_CONTAINERID", "somebody", 1);
-	setenv("CNI_IFNAMEX", "kept", 1);
+	setenv("CNI_IF", "kept", 1);
 	return 0;
 }
 
@@ -125,11 +125,11 @@ static void a_result_becomes_addresses_routes_and_dns(void **state)
 static void the_plugin_is_told_of_the_requests_pod(void **state)
 {
 	(void)state;
-	plugin("cat >$DIR/stdin; env | grep ^CNI_ | sort >$DIR/env; echo '" RESULT "'");
+	plugin("cat >$DIR/stdin; env | grep ^CNI_ | LC_ALL=C sort >$DIR/env; echo '" RESULT "'");
 	assert_int_equal(ipam_exec(VERB_ADD, &req, &net, &result, &err), 0);
 	assert_string_equal(written("stdin"), CONFIG);
-	assert_string_equal(written("env"), "CNI_COMMAND=ADD\nCNI_CONTAINERID=ctr-a\nCNI_IFNAME=eth0\n"
-					    "CNI_IFNAMEX=kept\nCNI_NETNS=/run/netns/a\n");
+	assert_string_equal(written("env"), "CNI_COMMAND=ADD\nCNI_CONTAINERID=ctr-a\nCNI_IF=kept\n"
+					    "CNI_IFNAME=eth0\nCNI_NETNS=/run/netns/a\n");
 	assert_int_equal(ipam_exec(VERB_DEL, &req, &net, NULL, &err), 0);
 	assert_non_null(strstr(written("env"), "CNI_COMMAND=DEL\n"));
 	written("stdin");

@@ -234,6 +234,8 @@ static void routes_are_default_given_or_none(void **state)
 	assert_cidr(&net.routes[1].dst, "::/0");
 	parse(HEAD ",\"ipam\":{\"type\":\"ctnat\",\"subnet\":\"10.244.1.0/24\"}}");
 	assert_int_equal(net.n_routes, 1);
+	parse(HEAD ",\"ipam\":{\"type\":\"ctnat\",\"subnet\":\"10.244.2.0/24\"," SETS "}}");
+	assert_int_equal(net.n_routes, 2);
 	parse(HEAD ",\"ipam\":{\"type\":\"ctnat\"," SETS ",\"routes\":[]}}");
 	assert_int_equal(net.n_routes, 0);
 	parse(HEAD ",\"ipam\":{\"type\":\"ctnat\"," SETS
