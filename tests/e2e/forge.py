@@ -5,8 +5,10 @@
     forge.py DEVICE TO-MAC KIND...
 
     udp SOURCE DESTINATION       a datagram to port 7777; --vlan ID: tagged
-    arp SENDER TARGET            an ARP reply: SENDER is here
+    arp-reply SENDER TARGET      SENDER is here
+    arp-request SENDER TARGET    where is TARGET? SENDER asks, who is here
     na TARGET                    a neighbour advertisement: TARGET is here
+    ns SOURCE TARGET             a neighbour solicitation: where is TARGET? SOURCE asks, who is here
     ra PREFIX                    a router advertisement: here is a router, and a prefix
     redirect FROM DESTINATION    an ICMPv6 redirect in the name of FROM: DESTINATION is here
     dhcp, dhcp6                  an offer of a DHCP server
@@ -71,9 +73,12 @@ def forge(args, here):
     what = args.what
     if args.kind == "udp":
         return datagram(what[0], what[1], 40000, 7777, b"?")
-    if args.kind == "arp":
-        return ETH_P_ARP, (struct.pack("!HHBBH", 1, ETH_P_IP, 6, 4, 2) + here + ip(what[0]) +
+    if args.kind in ("arp-reply", "arp-request"):
+        operation = 2 if args.kind == "arp-reply" else 1
+        return ETH_P_ARP, (struct.pack("!HHBBH", 1, ETH_P_IP, 6, 4, operation) + here + ip(what[0]) +
                            mac(args.to) + ip(what[1]))
+    if args.kind == "ns":
+        return icmp6(what[0], what[1], 135, bytes(4) + ip(what[1]) + option(1, here))
     if args.kind == "na":    # flags: solicited and override
         return icmp6(what[0], ALL_NODES, 136, struct.pack("!I", 3 << 29) + ip(what[0]) + option(2, here))
     if args.kind == "ra":    # hop limit 64, life 1800 s; the prefix on link and for addresses
@@ -91,7 +96,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("device")
     parser.add_argument("to")
-    parser.add_argument("kind", choices=("udp", "arp", "na", "ra", "redirect", "dhcp", "dhcp6"))
+    parser.add_argument("kind", choices=(
+        "udp", "arp-reply", "arp-request", "na", "ns", "ra", "redirect", "dhcp", "dhcp6"))
     parser.add_argument("what", nargs="*")
     parser.add_argument("--vlan", type=int)
     args = parser.parse_args()

@@ -24,6 +24,7 @@ NODE4=192.0.2.10	NODE6=2001:db8:0:2::10
 ROUTER4=192.0.2.1	ROUTER6=2001:db8:0:2::1
 SERVER4=198.51.100.1	SERVER6=2001:db8:1::1		# port 7777 answers with the address and port it saw
 OTHER4=203.0.113.1	OTHER6=2001:db8:2::1		# ... here too
+GATEWAY4=169.254.1.1	GATEWAY6=fe80::1		# of every pod
 METADATA=169.254.169.254				# ... and here
 PORT=7777
 
@@ -151,7 +152,8 @@ spawn() {
 	in_node) where=(nsenter -t "$NODE" --net --mount "${@:3}") ;;
 	in_pod) where=(nsenter -t "$NODE" --mount nsenter --net="$DIR/$3" "${@:4}") ;;
 	esac
-	setpriv --pdeathsig KILL "${where[@]}" </dev/null >"$DIR/$name" 2>&1 3>&- &
+	: >"$DIR/$name"	# so that ready sees none of an older one's lines
+	setpriv --pdeathsig KILL "${where[@]}" </dev/null >>"$DIR/$name" 2>&1 3>&- &
 	PIDS+=($!)
 	declare -g "PID_$name=$!"
 }

@@ -33,7 +33,7 @@ node_down_says() {
 
 @test "a pod's address outside fails the test: IPv4, IPv6, fragments, ARP, tagged frames" {
 	local frame
-	for frame in "udp 10.244.1.2 $SERVER4" "udp fd00:10:244:1::2 $SERVER6" "arp 10.244.1.3 $ROUTER4" \
+	for frame in "udp 10.244.1.2 $SERVER4" "udp fd00:10:244:1::2 $SERVER6" "arp-request 10.244.1.3 $ROUTER4" \
 		"udp 10.244.1.4 $OTHER4 --vlan 7"; do
 		in_node "$HERE/forge.py" eth0 ff:ff:ff:ff:ff:ff $frame
 	done

@@ -47,11 +47,16 @@ tables() { in_node sh -c 'ip neigh; ip -6 neigh; ip route show table all; ip -6 
 	ask a udp $SERVER6 >/dev/null
 	local before
 	before=$(tables | wc -l)
-	dropped spoofed_arp a arp $ROUTER4 $NODE4
-	dropped spoofed_arp a arp "${ADDR4[b]}" "${ADDR4[a]}"
-	dropped spoofed_arp a arp 169.254.1.1 "${ADDR4[b]}"
+	dropped spoofed_arp a arp-reply $ROUTER4 $NODE4
+	dropped spoofed_arp a arp-reply "${ADDR4[b]}" "${ADDR4[a]}"
+	dropped spoofed_arp a arp-request 10.244.1.200 $GATEWAY4
+	dropped spoofed_arp a arp-request $ROUTER4 $GATEWAY4
+	dropped spoofed_arp a arp-request $GATEWAY4 "${ADDR4[b]}"
 	dropped spoofed_nd a na $ROUTER6
 	dropped spoofed_nd a na "${ADDR6[b]}"
+	dropped spoofed_nd a na $GATEWAY6
+	dropped spoofed_nd a ns fd00:10:244:1::200 $GATEWAY6
+	dropped spoofed_nd a ns $ROUTER6 $GATEWAY6
 	same "$(tables | wc -l)" "$before" "neighbours and routes"
 	same "$(ask a udp $SERVER4 --sport 40001)" "$NODE4 40001"
 	same "$(ask b udp $SERVER4 --sport 40002)" "$NODE4 40002"

@@ -82,12 +82,15 @@ c='// SPDX-License-Identifier: Apache-2.0'
 	finds style tests/x.bats:3 '! false'
 }
 
-@test "shell: this tree" { tests/lint/shell; }
+@test "scripts: this tree" { tests/lint/scripts; }
 
-@test "shell: what it minds" {
+@test "scripts: what it minds" {
 	bad tests/run '#!/bin/bash' 'if true; then'
-	finds shell tests/run 'syntax error'
+	finds scripts tests/run 'syntax error'
 	rm "$BAD/tests/run"
 	bad tests/x.bats '@test "x" {' '	while' '}'
-	finds shell tests/x.bats 'syntax error'
+	finds scripts tests/x.bats 'syntax error'
+	rm "$BAD/tests/x.bats"
+	bad tests/x.py 'def x(:'
+	finds scripts tests/x.py 'line 1'
 }
