@@ -38,7 +38,7 @@ killed() {
 	CASES=$((CASES + 1))
 }
 
-is_ready() { in_node bpftool -j map dump pinned $BPFFS/r1/attachments | jq -e '.[0].formatted.value.state == 2' >/dev/null; }
+is_ready() { in_node bpftool -j map dump pinned $BPFFS/r1/attachments | jq -e '.[0].formatted.value.state == "STATE_READY"' >/dev/null; }
 
 # ---- who comes next, and what must hold then; POINT is for the message -------------------------------
 
