@@ -168,3 +168,28 @@ masqueraded() {
 	grew leave 0
 	grew guard_pass 0
 }
+
+# at_level LEVEL: BPF inserts nothing, and everybody is served all the same.
+at_level() {
+	conf ".datapath = \"$1\""
+	pod a
+	same "$(in_node "$CTNATCTL" status -o json | jq -r .datapath)" "$1"
+	local protocol
+	for protocol in tcp udp sctp; do
+		same "$(seen a $protocol $SERVER4)" $NODE4 "$protocol, IPv4"
+		same "$(seen a $protocol $SERVER6)" $NODE6 "$protocol, IPv6"
+	done
+	in_pod a ping -q -c 1 -W 2 $SERVER4
+	same "$(counter inserted)" 0 "entries inserted"
+}
+
+@test "level assisted: the table translates, from_pod and the guard look on" {
+	at_level assisted
+	grew assisted 3
+	grew guard_not_pod 0
+}
+
+@test "level nftables: the table alone" {
+	at_level nftables
+	same "$(in_node "$CTNATCTL" stats -o json | jq 'map(.packets) | add')" 0 "packets that programs saw"
+}

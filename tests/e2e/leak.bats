@@ -89,9 +89,18 @@ without_from_pod() {
 	flows_work "with an empty table"
 }
 
-# What the table has counted as service_unrouted.
-unrouted() {
-	in_node nft -j list chain inet ctnat unrouted | jq '[.nftables[].rule.expr[]?.counter.packets // 0] | add'
+# dropped_by CHAIN: packets that the drop rules of this chain of the base table have counted.
+dropped_by() {
+	in_node nft -j list chain inet ctnat "$1" | jq '[.nftables[].rule.expr[]?.counter.packets // 0] | add'
+}
+
+@test "level nftables: with its translation gone, the table still is the guard" {
+	conf '.datapath = "nftables"'
+	pod b
+	flows_work "at level nftables"
+	in_node nft flush chain inet ctnat postrouting
+	try_flows
+	[[ $(dropped_by guard) -gt 0 ]]
 }
 
 @test "a ClusterIP that nobody translates goes nowhere, and is counted" {
@@ -102,7 +111,7 @@ unrouted() {
 		not try_service $protocol fd00:10:96::99
 	done
 	not in_pod a ping -q -c 1 -W 0.2 10.96.0.99
-	same "$(unrouted)" 5 "packets counted"
+	same "$(dropped_by unrouted)" 5 "packets counted"
 	not grep -E ' (10\.96\.|fd00:10:96:)' "$DIR/wire"
 }
 
