@@ -14,13 +14,14 @@ MAKEFLAGS += --no-builtin-rules --no-builtin-variables --jobs=$(shell nproc)
 .PHONY: all check test demo bench-cni fuzz install clean deps
 export PATH := $(PATH):/usr/sbin:/sbin
 
-B       := build
-O       := $B$(if $(SANITIZE),/san)
-CC      := gcc
-CLANG   := clang
-CFLAGS  := -O2 -g
-PREFIX  := /usr/local
-CNI_BIN := /opt/cni/bin
+B         := build
+O         := $B$(if $(SANITIZE),/san)
+CC        := gcc
+CLANG     := clang
+CFLAGS    := -O2 -g
+PREFIX    := /usr/local
+CNI_BIN   := /opt/cni/bin
+FUZZ_TIME := 60
 
 sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 flags     = -std=gnu11 $(CFLAGS) -Wall -Wextra -Werror -MMD -MP -Ibpf -Iplugin -I$B/bpf $(if $(SANITIZE),$(sanitize))
@@ -109,8 +110,8 @@ bench-cni: all $(bench)
 	$(Q)BUILD=$O $O/bench/cni
 fuzz: $(addprefix run-,$(fuzz))
 run-$B/fuzz/%: $B/fuzz/%
-	$(Q)mkdir -p $B/fuzz/corpus/$* $(wildcard tests/fuzz/corpus/$*)
-	$(Q)$< -max_total_time=60 -timeout=10 -artifact_prefix=$B/fuzz/$*- $B/fuzz/corpus/$* $(wildcard tests/fuzz/corpus/$*)
+	$(Q)mkdir -p $B/fuzz/corpus/$*
+	$(Q)$< -max_total_time=$(FUZZ_TIME) -timeout=10 -artifact_prefix=$B/fuzz/$*- $B/fuzz/corpus/$* $(wildcard tests/fuzz/corpus/$*)
 
 # ---- the rest ---------------------------------------------------------------------------------------
 
