@@ -8,7 +8,8 @@
 
 #define FIRST_SIZE 4096
 
-/* A pipe does not say how much will come: double, but never beyond one byte more than allowed, which tells. */
+/* A pipe does not say how much will come: double, but never beyond one byte more than allowed,
+ * which tells. */
 int file_read_all(int fd, size_t max, char **out, size_t *len, struct err *err)
 {
 	_cleanup_free_ char *buf = NULL;

@@ -14,8 +14,8 @@ int file_read_all(int fd, size_t max, char **out, size_t *len, struct err *err);
 /* All of it, or -errno. */
 int file_write_all(int fd, const void *buf, size_t len, struct err *err);
 
-/* Whoever started us may have left a standard fd closed, and the next file that is opened would become our stdout: opens
- * /dev/null for each. */
+/* Whoever started us may have left a standard fd closed, and the next file that is opened would
+ * become our stdout: opens /dev/null for each. */
 void file_fill_stdio(void);
 
 #endif

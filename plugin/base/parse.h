@@ -7,12 +7,13 @@
 
 #include "abi.h"
 
-/* A name as the CNI specification has them, for containers and networks: a letter or digit, then letters, digits,
+/* A name as the CNI specification has them, for containers and networks: a letter or digit, then
+ * letters, digits,
  * '_', '.', '-'. So no name is a path, or leads out of one. */
 bool parse_is_name(const char *text);
 
-/* A name that a network interface can bear: 1 to 15 printable bytes, not "." or "..", without '/', ':', space, and
- * without '%', which the kernel takes for a template ("eth%d"). */
+/* A name that a network interface can bear: 1 to 15 printable bytes, not "." or "..", without '/',
+ * ':', space, and without '%', which the kernel takes for a template ("eth%d"). */
 bool parse_is_ifname(const char *text);
 
 /* "c2:11:22:33:44:55", also with '-'. Returns 0 or -EINVAL. */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: what is not in this list is removed, so doubt counts for the pod. The list has a name of the specification's
- * and an older one; CRI-O sends both. Should they ever differ, the union is valid. null is an empty list, but no
- * list at all is a runtime that did not say, and an entry that cannot be read could be a living pod: both are errors.
+ * Theory: what is not in this list is removed, so doubt counts for the pod. The list has a name of
+ * the specification's and an older one; CRI-O sends both. Should they ever differ, the union is
+ * valid. null is an empty list, but no list at all is a runtime that did not say, and an entry that
+ * cannot be read could be a living pod: both are errors.
  */
 #include <errno.h>
 #include <string.h>
@@ -15,7 +16,8 @@
 #define KEY	  "cni.dev/valid-attachments"
 #define OLDER_KEY "cni.dev/attachments"
 
-static int get_required(const struct json *object, const char *key, struct json *out, struct err *err)
+static int get_required(const struct json *object, const char *key, struct json *out,
+			struct err *err)
 {
 	int ret = json_get(object, key, out, err);
 
@@ -37,7 +39,8 @@ static int read_attachment(const struct json *item, struct attachment_key *out, 
 	return ret;
 }
 
-static int read_list(const struct json *list, struct attachment_key *out, size_t *n, struct err *err)
+static int read_list(const struct json *list, struct attachment_key *out, size_t *n,
+		     struct err *err)
 {
 	struct json item = { 0 };
 	int ret;

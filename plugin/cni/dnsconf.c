@@ -31,7 +31,8 @@ static int read_text(const struct json *value, char *out, size_t size, struct er
 }
 
 /* A list of strings into an array of CONF_DNS_MAX times `size` bytes. */
-static int read_texts(const struct json *object, const char *key, char *out, size_t size, size_t *n, struct err *err)
+static int read_texts(const struct json *object, const char *key, char *out, size_t size, size_t *n,
+		      struct err *err)
 {
 	struct json list, item = { 0 };
 	int ret;
@@ -50,7 +51,8 @@ static int read_texts(const struct json *object, const char *key, char *out, siz
 	return 0;
 }
 
-int dns_read(const struct json *object, const struct dns_keys *keys, struct dns *out, struct err *err)
+int dns_read(const struct json *object, const struct dns_keys *keys, struct dns *out,
+	     struct err *err)
 {
 	struct dns dns = { 0 };
 	struct json domain;
@@ -63,9 +65,11 @@ int dns_read(const struct json *object, const struct dns_keys *keys, struct dns 
 	if (ret > 0)
 		ret = read_text(&domain, dns.domain, sizeof(dns.domain), err);
 	if (!ret)
-		ret = read_texts(object, keys->search, dns.search[0], sizeof(dns.search[0]), &dns.n_search, err);
+		ret = read_texts(object, keys->search, dns.search[0], sizeof(dns.search[0]),
+				 &dns.n_search, err);
 	if (!ret)
-		ret = read_texts(object, keys->options, dns.options[0], sizeof(dns.options[0]), &dns.n_options, err);
+		ret = read_texts(object, keys->options, dns.options[0], sizeof(dns.options[0]),
+				 &dns.n_options, err);
 	if (!ret)
 		*out = dns;
 	return ret;

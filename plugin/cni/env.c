@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: which variable matters depends on the verb, and how much. ADD and CHECK are strict, so that a mistake shows
- * before anything is made. DEL needs the two IDs and uses the rest if it can: nothing that broke since the ADD may keep
- * a pod from being deleted. GC and STATUS concern no pod, and VERSION must answer whatever is set (podman sets
- * dummies). All of this is the table below.
+ * Theory: which variable matters depends on the verb, and how much. ADD and CHECK are strict, so
+ * that a mistake shows before anything is made. DEL needs the two IDs and uses the rest if it can:
+ * nothing that broke since the ADD may keep a pod from being deleted. GC and STATUS concern no pod,
+ * and VERSION must answer whatever is set (podman sets dummies). All of this is the table below.
  *
- * CNI_ARGS follows libcni: "K=V;K=V", and a key that we do not know is an error unless IgnoreUnknown says otherwise.
- * Kubernetes' own keys (K8S_*) never are.
+ * CNI_ARGS follows libcni: "K=V;K=V", and a key that we do not know is an error unless
+ * IgnoreUnknown says otherwise. Kubernetes' own keys (K8S_*) never are.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -20,12 +20,12 @@
 #include "cni/value.h"
 #include "kern/netns.h"
 
-#define SHOWN_MAX 300	/* bytes of a value in a message */
+#define SHOWN_MAX 300 /* bytes of a value in a message */
 
 enum use {
 	UNUSED,
-	WELCOME,	/* used if it can be; if not, as if it were not set */
-	OPTIONAL,	/* wrong is an error */
+	WELCOME,  /* used if it can be; if not, as if it were not set */
+	OPTIONAL, /* wrong is an error */
 	REQUIRED,
 };
 
@@ -34,7 +34,8 @@ static int reject(struct err *err, const char *name, const char *value, const ch
 	return err_cni(err, CNI_INVALID_ENV, "%s: '%.*s': %s", name, SHOWN_MAX, value, reason);
 }
 
-static int read_container_id(const char *value, struct request *req, struct cni_args *args, struct err *err)
+static int read_container_id(const char *value, struct request *req, struct cni_args *args,
+			     struct err *err)
 {
 	(void)args;
 	if (!parse_is_name(value))
@@ -46,7 +47,8 @@ static int read_container_id(const char *value, struct request *req, struct cni_
 	return 0;
 }
 
-static int read_ifname(const char *value, struct request *req, struct cni_args *args, struct err *err)
+static int read_ifname(const char *value, struct request *req, struct cni_args *args,
+		       struct err *err)
 {
 	(void)args;
 	if (!parse_is_ifname(value))
@@ -55,8 +57,10 @@ static int read_ifname(const char *value, struct request *req, struct cni_args *
 	return 0;
 }
 
-/* The node's own namespace would pass every later test, and then its own interfaces would be the pod's. */
-static int read_netns(const char *value, struct request *req, struct cni_args *args, struct err *err)
+/* The node's own namespace would pass every later test, and then its own interfaces would be the
+ * pod's. */
+static int read_netns(const char *value, struct request *req, struct cni_args *args,
+		      struct err *err)
 {
 	_cleanup_close_ int pod = -1, self = -1;
 	unsigned long long pod_inode, self_inode;
@@ -87,14 +91,15 @@ static int read_path(const char *value, struct request *req, struct cni_args *ar
 	return 0;
 }
 
-/* ---- CNI_ARGS ---------------------------------------------------------------------------------- */
+/* ---- CNI_ARGS ----------------------------------------------------------------------------- */
 
 struct pod_names {
 	const char *namespace, *name;
 };
 
 /* Returns 1 if the key is one of ours, 0 if it is unknown. */
-static int read_arg(const char *key, const char *value, struct cni_args *args, struct pod_names *pod, struct err *err)
+static int read_arg(const char *key, const char *value, struct cni_args *args,
+		    struct pod_names *pod, struct err *err)
 {
 	if (!strcmp(key, "IP")) {
 		if (host_parse(value, &args->ip))
@@ -102,7 +107,8 @@ static int read_arg(const char *key, const char *value, struct cni_args *args, s
 		args->has_ip = true;
 	} else if (!strcmp(key, "MAC")) {
 		if (parse_mac(value, args->mac) || !mac_is_unicast(args->mac))
-			return reject(err, "CNI_ARGS: MAC", value, "not a MAC address that an interface can have");
+			return reject(err, "CNI_ARGS: MAC", value,
+				      "not a MAC address that an interface can have");
 		args->has_mac = true;
 	} else if (!strcmp(key, "K8S_POD_NAMESPACE")) {
 		pod->namespace = value;
@@ -137,7 +143,8 @@ static int read_args(const char *value, struct request *req, struct cni_args *ar
 		if (!*pair)
 			continue;
 		if (!equals || equals == pair)
-			return reject(err, "CNI_ARGS", value, "must be KEY=VALUE, separated by ';'");
+			return reject(err, "CNI_ARGS", value,
+				      "must be KEY=VALUE, separated by ';'");
 		*equals = '\0';
 		ret = read_arg(pair, equals + 1, &found, &pod, err);
 		if (ret < 0)
@@ -150,7 +157,8 @@ static int read_args(const char *value, struct request *req, struct cni_args *ar
 		}
 	}
 	if (unknown && !ignore_unknown)
-		return err_cni(err, CNI_INVALID_ENV, "CNI_ARGS: %.64s: '%.*s': unknown key, and IgnoreUnknown is not set",
+		return err_cni(err, CNI_INVALID_ENV,
+			       "CNI_ARGS: %.64s: '%.*s': unknown key, and IgnoreUnknown is not set",
 			       unknown, SHOWN_MAX, unknown_value);
 	if (pod.namespace && pod.name)
 		snprintf(req->pod_name, sizeof(req->pod_name), "%s/%s", pod.namespace, pod.name);
@@ -158,7 +166,7 @@ static int read_args(const char *value, struct request *req, struct cni_args *ar
 	return 0;
 }
 
-/* ---- the table --------------------------------------------------------------------------------- */
+/* ---- the table ---------------------------------------------------------------------------- */
 
 static const struct variable {
 	const char *name;
@@ -190,8 +198,8 @@ int env_read(struct request *req, struct cni_args *args, struct err *err)
 			continue;
 		if (!value || !*value) {
 			if (use == REQUIRED)
-				return err_cni(err, CNI_INVALID_ENV, "%s: not set, and %s needs it", var->name,
-					       verb_name(req->verb));
+				return err_cni(err, CNI_INVALID_ENV, "%s: not set, and %s needs it",
+					       var->name, verb_name(req->verb));
 			continue;
 		}
 		ret = var->read(value, req, args, use == WELCOME ? NULL : err);

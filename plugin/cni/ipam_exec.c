@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: a delegate gets our environment, with the verb and the pod that this request is about (an ADD that fails is
- * followed by a DEL, and GC or an ADD may have to DEL for somebody else), and our configuration. It may run for
- * as long as it likes: whoever waits for us decides.
+ * Theory: a delegate gets our environment, with the verb and the pod that this request is about (an
+ * ADD that fails is followed by a DEL, and GC or an ADD may have to DEL for somebody else), and our
+ * configuration. It may run for as long as it likes: whoever waits for us decides.
  *
- * Which verbs a delegate knows, its VERSION tells. A delegate may be older than the network's cniVersion (host-local 1.1.1
- * knows nothing beyond 1.0.0); it then refuses with error 1, and is asked once more in the newest version that both
- * speak: the shapes that we read from it are the same. So VERSION is asked for only when it matters.
+ * Which verbs a delegate knows, its VERSION tells. A delegate may be older than the network's
+ * cniVersion (host-local 1.1.1 knows nothing beyond 1.0.0); it then refuses with error 1, and is
+ * asked once more in the newest version that both speak: the shapes that we read from it are the
+ * same. So VERSION is asked for only when it matters.
  */
 #include <errno.h>
 #include <limits.h>
@@ -22,20 +23,22 @@
 #include "cni/value.h"
 #include "cni/version.h"
 
-/* ---- running ----------------------------------------------------------------------------------- */
+/* ---- running ------------------------------------------------------------------------------ */
 
 /* The type is a plain name (netconf.c), so no candidate lies outside the directories. */
 static int find(const char *type, const char *dirs, char *path, size_t size, struct err *err)
 {
 	if (!dirs)
-		return err_cni(err, CNI_INVALID_ENV, "CNI_PATH: not set, and IPAM plugin '%s' needs it", type);
+		return err_cni(err, CNI_INVALID_ENV,
+			       "CNI_PATH: not set, and IPAM plugin '%s' needs it", type);
 	if (program_find(type, dirs, path, size))
-		return err_cni(err, CNI_DELEGATE, "CNI_PATH: '%.300s': has no IPAM plugin '%s'", dirs, type);
+		return err_cni(err, CNI_DELEGATE, "CNI_PATH: '%.300s': has no IPAM plugin '%s'",
+			       dirs, type);
 	return 0;
 }
 
-static int run(const char *path, enum verb verb, const struct request *req, const char *config, char **output,
-	       size_t *len, struct err *err)
+static int run(const char *path, enum verb verb, const struct request *req, const char *config,
+	       char **output, size_t *len, struct err *err)
 {
 	bool has_pod = verb == VERB_ADD || verb == VERB_DEL || verb == VERB_CHECK;
 	const struct program_var vars[] = {
@@ -45,10 +48,11 @@ static int run(const char *path, enum verb verb, const struct request *req, cons
 		{ "CNI_NETNS", req->netns },
 	};
 
-	return program_run(path, vars, has_pod ? sizeof(vars) / sizeof(vars[0]) : 1, config, output, len, err);
+	return program_run(path, vars, has_pod ? sizeof(vars) / sizeof(vars[0]) : 1, config, output,
+			   len, err);
 }
 
-/* ---- understanding ----------------------------------------------------------------------------- */
+/* ---- understanding ------------------------------------------------------------------------ */
 
 /* The error that it printed, in its own words and with its own code. */
 static int read_error(const char *type, const char *text, size_t len, struct err *err)
@@ -57,12 +61,15 @@ static int read_error(const char *type, const char *text, size_t len, struct err
 	_cleanup_json_ struct json root = { 0 };
 	unsigned long long code = 0;
 
-	if (json_parse(text, len, type, &root, NULL) || json_get_integer(&root, "code", UINT32_MAX, &code, NULL) < 0 ||
-	    json_get_string(&root, "msg", &msg, NULL) < 0 || json_get_string(&root, "details", &details, NULL) < 0 ||
-	    !*msg)
-		return err_cni(err, CNI_DELEGATE, "IPAM plugin '%s' failed without saying why", type);
-	return err_cni(err, code ? (unsigned int)code : CNI_DELEGATE, "IPAM plugin '%s': %.480s%s%.480s", type, msg,
-		       *details ? "; " : "", details);
+	if (json_parse(text, len, type, &root, NULL) ||
+	    json_get_integer(&root, "code", UINT32_MAX, &code, NULL) < 0 ||
+	    json_get_string(&root, "msg", &msg, NULL) < 0 ||
+	    json_get_string(&root, "details", &details, NULL) < 0 || !*msg)
+		return err_cni(err, CNI_DELEGATE, "IPAM plugin '%s' failed without saying why",
+			       type);
+	return err_cni(err, code ? (unsigned int)code : CNI_DELEGATE,
+		       "IPAM plugin '%s': %.480s%s%.480s", type, msg, *details ? "; " : "",
+		       details);
 }
 
 static int read_addrs(const struct json *root, struct delegate_result *out, struct err *err)
@@ -75,7 +82,8 @@ static int read_addrs(const struct json *root, struct delegate_result *out, stru
 		return ret;
 	while (json_next(&ips, &item)) {
 		if (out->n_addrs == POD_ADDRS_MAX)
-			return json_reject(&ips, err, "a pod can have no more than %d addresses", POD_ADDRS_MAX);
+			return json_reject(&ips, err, "a pod can have no more than %d addresses",
+					   POD_ADDRS_MAX);
 		ret = json_get(&item, "address", &address, err);
 		if (!ret)
 			return json_missing(&item, "address", err, "an IP needs one");
@@ -85,7 +93,9 @@ static int read_addrs(const struct json *root, struct delegate_result *out, stru
 			return ret;
 		out->n_addrs++;
 	}
-	return out->n_addrs ? 0 : json_missing(root, "ips", err, "no address came from the IPAM plugin");
+	return out->n_addrs
+		       ? 0
+		       : json_missing(root, "ips", err, "no address came from the IPAM plugin");
 }
 
 static int read_routes(const struct json *root, struct delegate_result *out, struct err *err)
@@ -118,7 +128,8 @@ static int read_routes(const struct json *root, struct delegate_result *out, str
 	return 0;
 }
 
-static int read_result(const char *type, const char *text, size_t len, struct delegate_result *out, struct err *err)
+static int read_result(const char *type, const char *text, size_t len, struct delegate_result *out,
+		       struct err *err)
 {
 	_cleanup_json_ struct json root = { 0 };
 	struct delegate_result result = { 0 };
@@ -144,7 +155,7 @@ static int read_result(const char *type, const char *text, size_t len, struct de
 	return 0;
 }
 
-/* ---- versions ---------------------------------------------------------------------------------- */
+/* ---- versions ----------------------------------------------------------------------------- */
 
 /* The newest version of those that it lists and we know, "" if there is none. */
 static int newest_common(const char *path, const struct request *req, const struct network *net,
@@ -157,7 +168,8 @@ static int newest_common(const char *path, const struct request *req, const stru
 	size_t len;
 	int ret;
 
-	ret = run(path, VERB_VERSION, req, "{\"cniVersion\":\"" VERSION_NEWEST "\"}", &text, &len, err);
+	ret = run(path, VERB_VERSION, req, "{\"cniVersion\":\"" VERSION_NEWEST "\"}", &text, &len,
+		  err);
 	if (ret > 0)
 		ret = read_error(net->ipam_type, text, len, err);
 	if (!ret)
@@ -175,7 +187,7 @@ static int newest_common(const char *path, const struct request *req, const stru
 	return 0;
 }
 
-/* ---- all of it --------------------------------------------------------------------------------- */
+/* ---- all of it ---------------------------------------------------------------------------- */
 
 /* 0 with the output, or the error of the program or of running it. */
 static int ask(const char *path, enum verb verb, const struct request *req, const char *config,
@@ -192,14 +204,17 @@ static int ask(const char *path, enum verb verb, const struct request *req, cons
 	return ret;
 }
 
-/* The same question in the newest version that it does speak. 1 if there is none in which the question can be put. */
-static int ask_in_older_version(const char *path, enum verb verb, const struct request *req, const struct network *net,
-				char **text, size_t *len, struct err *err)
+/* The same question in the newest version that it does speak. 1 if there is none in which the
+ * question can be put. */
+static int ask_in_older_version(const char *path, enum verb verb, const struct request *req,
+				const struct network *net, char **text, size_t *len,
+				struct err *err)
 {
 	char version[sizeof(net->cni_version)];
 	_cleanup_free_ char *config = NULL;
 
-	if (newest_common(path, req, net, version, NULL) || version_compare(version, version_of_verb(verb)) < 0 ||
+	if (newest_common(path, req, net, version, NULL) ||
+	    version_compare(version, version_of_verb(verb)) < 0 ||
 	    version_compare(version, net->cni_version) >= 0)
 		return 1;
 	config = json_with_string(req->config, "cniVersion", version);
@@ -208,8 +223,8 @@ static int ask_in_older_version(const char *path, enum verb verb, const struct r
 	return ask(path, verb, req, config, net, text, len, err);
 }
 
-int ipam_exec(enum verb verb, const struct request *req, const struct network *net, struct delegate_result *out,
-	      struct err *err)
+int ipam_exec(enum verb verb, const struct request *req, const struct network *net,
+	      struct delegate_result *out, struct err *err)
 {
 	char path[PATH_MAX], version[sizeof(net->cni_version)];
 	_cleanup_free_ char *text = NULL;

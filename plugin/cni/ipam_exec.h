@@ -5,7 +5,7 @@
 /* The delegate_fn of core/delegate.h: another IPAM plugin, executed. */
 #include "core/delegate.h"
 
-int ipam_exec(enum verb verb, const struct request *req, const struct network *net, struct delegate_result *out,
-	      struct err *err);
+int ipam_exec(enum verb verb, const struct request *req, const struct network *net,
+	      struct delegate_result *out, struct err *err);
 
 #endif

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: a pod gets one address from each range set, and the ranges of a set are interchangeable, so they have one
- * family. No address may be reachable by two ways, or two sets could hand it out as different things: ranges never overlap,
- * within a set or across sets. The gateway that host-local's schema names is kept free for whatever it is, but the pods'
- * own gateway is link-local.
+ * Theory: a pod gets one address from each range set, and the ranges of a set are interchangeable,
+ * so they have one family. No address may be reachable by two ways, or two sets could hand it out
+ * as different things: ranges never overlap, within a set or across sets. The gateway that
+ * host-local's schema names is kept free for whatever it is, but the pods' own gateway is
+ * link-local.
  */
 #include <stdint.h>
 #include <string.h>
@@ -11,11 +12,13 @@
 #include "cni/ipamconf.h"
 #include "cni/value.h"
 
-/* ---- ranges ------------------------------------------------------------------------------------ */
+/* ---- ranges ------------------------------------------------------------------------------- */
 
-/* Prefixes of which no pod can have an address: this host, loopback, link-local (the gateway's), multicast and beyond. */
+/* Prefixes of which no pod can have an address: this host, loopback, link-local (the gateway's),
+ * multicast and beyond. */
 static const char *const unusable[] = {
-	"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/80", "fe80::/10", "ff00::/8",
+	"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3",
+	"::/80",     "fe80::/10",   "ff00::/8",
 };
 
 static int check_usable(const struct json *value, const struct cidr *subnet, struct err *err)
@@ -23,14 +26,17 @@ static int check_usable(const struct json *value, const struct cidr *subnet, str
 	struct cidr bad;
 
 	for (size_t i = 0; i < sizeof(unusable) / sizeof(unusable[0]); i++)
-		if (!cidr_parse(unusable[i], &bad) && addr_is_v4(&bad.addr) == addr_is_v4(&subnet->addr) &&
+		if (!cidr_parse(unusable[i], &bad) &&
+		    addr_is_v4(&bad.addr) == addr_is_v4(&subnet->addr) &&
 		    cidr_overlaps(&bad, subnet))
-			return json_reject(value, err, "overlaps with %s, which pods cannot have", unusable[i]);
+			return json_reject(value, err, "overlaps with %s, which pods cannot have",
+					   unusable[i]);
 	return 0;
 }
 
 /* An optional address. containerd writes "" for one that was not given. */
-static int get_addr(const struct json *object, const char *key, struct json *value, struct addr *out, struct err *err)
+static int get_addr(const struct json *object, const char *key, struct json *value,
+		    struct addr *out, struct err *err)
 {
 	const char *text;
 	int ret;
@@ -45,7 +51,8 @@ static int get_addr(const struct json *object, const char *key, struct json *val
 	return ret ? ret : 1;
 }
 
-/* The subnet without its network address and, in IPv4, without broadcast; of the smallest ones all of it (RFC 3021). */
+/* The subnet without its network address and, in IPv4, without broadcast; of the smallest ones all
+ * of it (RFC 3021). */
 static void usable_addresses(struct ip_range *range)
 {
 	range->first = cidr_first(&range->subnet);
@@ -54,7 +61,7 @@ static void usable_addresses(struct ip_range *range)
 		return;
 	range->first = addr_add(&range->first, 1);
 	if (addr_is_v4(&range->last))
-		range->last.byte[15]--;	/* broadcast ends in a 1 */
+		range->last.byte[15]--; /* broadcast ends in a 1 */
 }
 
 static int read_limits(const struct json *object, struct ip_range *range, struct err *err)
@@ -74,7 +81,8 @@ static int read_limits(const struct json *object, struct ip_range *range, struct
 	if (!cidr_contains(&range->subnet, &end))
 		return json_reject(&end_value, err, "is not in the subnet");
 	if (addr_compare(&start, &end) > 0)
-		return json_reject(start_value.node ? &start_value : &end_value, err, "the range ends before it starts");
+		return json_reject(start_value.node ? &start_value : &end_value, err,
+				   "the range ends before it starts");
 
 	if (addr_compare(&start, &range->first) > 0)
 		range->first = start;
@@ -114,9 +122,10 @@ static int read_range(const struct json *object, struct ip_range *out, struct er
 	return 0;
 }
 
-/* ---- sets -------------------------------------------------------------------------------------- */
+/* ---- sets --------------------------------------------------------------------------------- */
 
-static const struct ip_range *find_overlap(const struct range_set *set, const struct ip_range *range)
+static const struct ip_range *find_overlap(const struct range_set *set,
+					   const struct ip_range *range)
 {
 	for (size_t i = 0; i < set->n; i++)
 		if (addr_compare(&set->ranges[i].first, &range->last) <= 0 &&
@@ -140,7 +149,8 @@ static int add_range(const struct json *object, struct network *net, struct err 
 	for (size_t i = 0; !other && i <= net->n_sets; i++)
 		other = find_overlap(&net->sets[i], &range);
 	if (other)
-		return json_reject(object, err, "overlaps with the range in %s", cidr_format(&other->subnet, text));
+		return json_reject(object, err, "overlaps with the range in %s",
+				   cidr_format(&other->subnet, text));
 	if (set->n && addr_is_v4(&set->ranges[0].first) != addr_is_v4(&range.first))
 		return json_reject(object, err, "the ranges of a set must have one family");
 	if (set->n == CONF_RANGES_MAX)
@@ -156,7 +166,8 @@ static int check_room(const struct json *value, const struct network *net, struc
 	return json_reject(value, err, "a pod can have no more than %d addresses", CONF_SETS_MAX);
 }
 
-static int add_sets(const struct json *object, const char *key, struct network *net, struct err *err)
+static int add_sets(const struct json *object, const char *key, struct network *net,
+		    struct err *err)
 {
 	struct json sets, set = { 0 };
 	int ret;
@@ -200,9 +211,10 @@ static int add_single(const struct json *ipam, struct network *net, struct err *
 	return 1;
 }
 
-/* ---- routes ------------------------------------------------------------------------------------ */
+/* ---- routes ------------------------------------------------------------------------------- */
 
-/* Of a route's keys that we do not know how to honour; ignoring one would send packets elsewhere in silence. */
+/* Of a route's keys that we do not know how to honour; ignoring one would send packets elsewhere in
+ * silence. */
 static const char *const unsupported_route_keys[] = { "advmss", "priority", "table", "scope" };
 
 static int read_route(const struct json *object, struct pod_route *out, struct err *err)
@@ -228,10 +240,13 @@ static int read_route(const struct json *object, struct pod_route *out, struct e
 	if (ret < 0)
 		return ret;
 	out->mtu = (__u32)mtu;
-	for (size_t i = 0; i < sizeof(unsupported_route_keys) / sizeof(unsupported_route_keys[0]); i++) {
+	for (size_t i = 0; i < sizeof(unsupported_route_keys) / sizeof(unsupported_route_keys[0]);
+	     i++) {
 		ret = json_get(object, unsupported_route_keys[i], &value, err);
 		if (ret)
-			return ret < 0 ? ret : json_reject_code(&value, CNI_UNSUPPORTED_FIELD, err, "not supported");
+			return ret < 0 ? ret
+				       : json_reject_code(&value, CNI_UNSUPPORTED_FIELD, err,
+							  "not supported");
 	}
 	return 0;
 }
@@ -239,7 +254,8 @@ static int read_route(const struct json *object, struct pod_route *out, struct e
 static bool has_route(const struct network *net, const struct cidr *dst)
 {
 	for (size_t i = 0; i < net->n_routes; i++)
-		if (net->routes[i].dst.len == dst->len && addr_equal(&net->routes[i].dst.addr, &dst->addr))
+		if (net->routes[i].dst.len == dst->len &&
+		    addr_equal(&net->routes[i].dst.addr, &dst->addr))
 			return true;
 	return false;
 }
@@ -279,10 +295,10 @@ static void default_routes(struct network *net)
 	}
 }
 
-/* ---- all of it --------------------------------------------------------------------------------- */
+/* ---- all of it ---------------------------------------------------------------------------- */
 
-int ipamconf_parse(const struct json *ipam, const struct json *runtime, enum verb verb, struct network *net,
-		   struct err *err)
+int ipamconf_parse(const struct json *ipam, const struct json *runtime, enum verb verb,
+		   struct network *net, struct err *err)
 {
 	bool found = false;
 	int ret;
@@ -310,7 +326,8 @@ int ipamconf_parse(const struct json *ipam, const struct json *runtime, enum ver
 static const struct ip_range *range_of(const struct range_set *set, const struct addr *addr)
 {
 	for (size_t i = 0; i < set->n; i++)
-		if (addr_compare(&set->ranges[i].first, addr) <= 0 && addr_compare(addr, &set->ranges[i].last) <= 0)
+		if (addr_compare(&set->ranges[i].first, addr) <= 0 &&
+		    addr_compare(addr, &set->ranges[i].last) <= 0)
 			return &set->ranges[i];
 	return NULL;
 }
@@ -328,7 +345,8 @@ const char *ipamconf_refuses(const struct network *net, const struct addr *addr)
 			return "is the gateway of its range";
 		for (size_t j = 0; j < net->n_ips; j++)
 			if (range_of(&net->sets[i], &net->ips[j]))
-				return "is the second from one set of ranges, which gives one address";
+				return "is the second from one set of ranges, which gives one "
+				       "address";
 		return NULL;
 	}
 	return "is in none of the ranges";

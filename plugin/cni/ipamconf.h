@@ -9,14 +9,16 @@
 #define IPAM_BUILT_IN "ctnat"
 
 /*
- * Fills in net->sets and net->routes; net->ipam_type is known. A section of another IPAM plugin is that plugin's business and is not read.
- * `runtime` is runtimeConfig, whose ipRanges come before the section's own; its node is NULL if there is none.
- * ADD and CHECK need an address range, unless `ranges` is [].
+ * Fills in net->sets and net->routes; net->ipam_type is known. A section of another IPAM plugin is
+ * that plugin's business and is not read. `runtime` is runtimeConfig, whose ipRanges come before
+ * the section's own; its node is NULL if there is none. ADD and CHECK need an address range, unless
+ * `ranges` is [].
  */
-int ipamconf_parse(const struct json *ipam, const struct json *runtime, enum verb verb, struct network *net,
-		   struct err *err);
+int ipamconf_parse(const struct json *ipam, const struct json *runtime, enum verb verb,
+		   struct network *net, struct err *err);
 
-/* Why a pod cannot have the address that it asks for, given what is in net->ips already; NULL if it can. */
+/* Why a pod cannot have the address that it asks for, given what is in net->ips already; NULL if it
+ * can. */
 const char *ipamconf_refuses(const struct network *net, const struct addr *addr);
 
 #endif

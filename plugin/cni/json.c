@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: cJSON parses, this file distrusts it where it is lenient. It ends a string at an escaped NUL ("a\u0000b"
- * becomes "a"), takes the first of two equal keys, and turns numbers beyond an int into INT_MAX; so escaped NULs are refused
- * before parsing, doubles looked for, and numbers read as double only. Its limit of 1000 levels bounds the stack.
+ * Theory: cJSON parses, this file distrusts it where it is lenient. It ends a string at an escaped
+ * NUL ("a\u0000b" becomes "a"), takes the first of two equal keys, and turns numbers beyond an int
+ * into INT_MAX; so escaped NULs are refused before parsing, doubles looked for, and numbers read as
+ * double only. Its limit of 1000 levels bounds the stack.
  */
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -13,21 +14,23 @@
 
 #include "cni/json.h"
 
-#define PATH_TEXT_MAX	192
-#define VALUE_TEXT_MAX	480	/* path, value and reason fit an error's message */
-#define CJSON_SPARE	5	/* cJSON's estimates are off by up to this */
+#define PATH_TEXT_MAX  192
+#define VALUE_TEXT_MAX 480 /* path, value and reason fit an error's message */
+#define CJSON_SPARE    5   /* cJSON's estimates are off by up to this */
 
 static const cJSON *node_of(const struct json *value)
 {
 	return value->node;
 }
 
-/* ---- naming ------------------------------------------------------------------------------------ */
+/* ---- naming ------------------------------------------------------------------------------- */
 
-/* "ipam.ranges[0].subnet" into path, cut where it ends. The document's own name stands only for itself. */
+/* "ipam.ranges[0].subnet" into path, cut where it ends. The document's own name stands only for
+ * itself. */
 static size_t write_path(const struct json *value, char *path, size_t size)
 {
-	size_t used = value->parent && value->parent->parent ? write_path(value->parent, path, size) : 0;
+	size_t used =
+		value->parent && value->parent->parent ? write_path(value->parent, path, size) : 0;
 	int n;
 
 	if (value->key)
@@ -52,7 +55,8 @@ static void write_value(const struct json *value, char *text, size_t size)
 		snprintf(text, size, "%s", cJSON_IsArray(node) ? "[...]" : "{...}");
 }
 
-static int reject(const struct json *value, unsigned int code, struct err *err, const char *fmt, va_list args)
+static int reject(const struct json *value, unsigned int code, struct err *err, const char *fmt,
+		  va_list args)
 {
 	char path[PATH_TEXT_MAX], text[VALUE_TEXT_MAX], reason[sizeof(err->msg)];
 
@@ -73,7 +77,8 @@ int json_reject(const struct json *value, struct err *err, const char *fmt, ...)
 	return ret;
 }
 
-int json_reject_code(const struct json *value, unsigned int code, struct err *err, const char *fmt, ...)
+int json_reject_code(const struct json *value, unsigned int code, struct err *err, const char *fmt,
+		     ...)
 {
 	va_list args;
 	int ret;
@@ -93,9 +98,10 @@ int json_missing(const struct json *object, const char *key, struct err *err, co
 	return err_cni(err, CNI_INVALID_CONFIG, "%s: missing: %s", path, reason);
 }
 
-/* ---- documents --------------------------------------------------------------------------------- */
+/* ---- documents ---------------------------------------------------------------------------- */
 
-/* The first \u0000, or NULL. A backslash escapes what follows it, so "\\u0000" is five harmless letters. */
+/* The first \u0000, or NULL. A backslash escapes what follows it, so "\\u0000" is five harmless
+ * letters. */
 static const char *find_escaped_nul(const char *text)
 {
 	while ((text = strchr(text, '\\'))) {
@@ -115,9 +121,11 @@ int json_parse(const char *text, size_t len, const char *what, struct json *out,
 		return err_cni(err, CNI_DECODE, "%s: a NUL at byte %td", what, nul - text);
 	node = cJSON_ParseWithLengthOpts(text, len + 1, &end, true);
 	if (!node && end >= text + len)
-		return err_cni(err, CNI_DECODE, "%s: %s", what, len ? "JSON that ends too early" : "empty");
+		return err_cni(err, CNI_DECODE, "%s: %s", what,
+			       len ? "JSON that ends too early" : "empty");
 	if (!node)
-		return err_cni(err, CNI_DECODE, "%s: not JSON from byte %td on: '%.40s'", what, end - text, end);
+		return err_cni(err, CNI_DECODE, "%s: not JSON from byte %td on: '%.40s'", what,
+			       end - text, end);
 	if (!cJSON_IsObject(node)) {
 		cJSON_Delete(node);
 		return err_cni(err, CNI_DECODE, "%s: not a JSON object: '%.40s'", what, text);
@@ -146,14 +154,15 @@ char *json_with_string(const char *text, const char *key, const char *value)
 
 bool json_next(const struct json *list, struct json *item)
 {
-	const cJSON *next = item->node ? node_of(item)->next : list->node ? node_of(list)->child : NULL;
+	const cJSON *first = list->node ? node_of(list)->child : NULL;
+	const cJSON *next = item->node ? node_of(item)->next : first;
 	size_t index = item->node ? item->index + 1 : 0;
 
 	*item = (struct json){ .node = next, .parent = list, .index = index };
 	return next;
 }
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values ------------------------------------------------------------------------------- */
 
 int json_object(const struct json *value, struct err *err)
 {
@@ -173,9 +182,11 @@ int json_string(const struct json *value, const char **out, struct err *err)
 	return 0;
 }
 
-int json_integer(const struct json *value, unsigned long long max, unsigned long long *out, struct err *err)
+int json_integer(const struct json *value, unsigned long long max, unsigned long long *out,
+		 struct err *err)
 {
-	double number = cJSON_GetNumberValue(node_of(value));	/* NaN if it is none, and fails every comparison */
+	/* NaN if it is none, and fails every comparison */
+	double number = cJSON_GetNumberValue(node_of(value));
 
 	if (!(number >= 0 && number <= (double)max) || number != (double)(unsigned long long)number)
 		return json_reject(value, err, "must be an integer from 0 to %llu", max);
@@ -264,8 +275,8 @@ int json_get_bool(const struct json *object, const char *key, bool *out, struct 
 	return 1;
 }
 
-int json_get_integer(const struct json *object, const char *key, unsigned long long max, unsigned long long *out,
-		     struct err *err)
+int json_get_integer(const struct json *object, const char *key, unsigned long long max,
+		     unsigned long long *out, struct err *err)
 {
 	struct json value;
 	int ret;

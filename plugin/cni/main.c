@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * ctnat, the CNI plugin. A runtime calls it with a verb in CNI_COMMAND, the pod in other variables, and the network's
- * configuration on stdin:
+ * ctnat, the CNI plugin. A runtime calls it with a verb in CNI_COMMAND, the pod in other variables,
+ * and the network's configuration on stdin:
  *
- *	environment (env.c), configuration (netconf.c) -> verb_*.c -> core/pod.h -> result (result.c) on stdout
+ *	env.c (environment), netconf.c (configuration) -> verb_*.c -> core/pod.h -> result.c (stdout)
  *
- * Whatever is wrong with the input is found before the verb begins, so bad input makes nothing. Success is exit status 0; a
- * failure is status 1 and an error object on stdout. How it went is written into the node's journal, too.
+ * Whatever is wrong with the input is found before the verb begins, so bad input makes nothing.
+ * Success is exit status 0; a failure is status 1 and an error object on stdout. How it went is
+ * written into the node's journal, too.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -42,11 +43,13 @@ static int read_verb(enum verb *out, struct err *err)
 	size_t verb = 0;
 
 	if (!command || !*command)
-		return err_cni(err, CNI_INVALID_ENV, "CNI_COMMAND: not set, this is a CNI plugin for runtimes to call");
+		return err_cni(err, CNI_INVALID_ENV,
+			       "CNI_COMMAND: not set, this is a CNI plugin for runtimes to call");
 	while (verb < N_VERBS && strcmp(command, verb_name(verb)))
 		verb++;
 	if (verb == N_VERBS)
-		return err_cni(err, CNI_INVALID_ENV, "CNI_COMMAND: '%.300s': must be ADD, DEL, CHECK, GC, STATUS or VERSION",
+		return err_cni(err, CNI_INVALID_ENV,
+			       "CNI_COMMAND: '%.300s': must be ADD, DEL, CHECK, GC, STATUS or VERSION",
 			       command);
 	*out = verb;
 	return 0;
@@ -99,7 +102,7 @@ static void print_about(void)
 
 int main(void)
 {
-	static struct network net;	/* too large for a stack frame */
+	static struct network net; /* too large for a stack frame */
 	char version[CNI_VERSION_MAX] = VERSION_NEWEST;
 	struct request req = { .delegate = ipam_exec };
 	_cleanup_free_ char *config = NULL;
@@ -108,7 +111,8 @@ int main(void)
 	int ret;
 
 	file_fill_stdio();
-	signal(SIGPIPE, SIG_IGN);	/* a runtime that is gone shall not kill us halfway: writing to it fails */
+	/* A runtime that is gone shall not kill us halfway: writing to it fails instead. */
+	signal(SIGPIPE, SIG_IGN);
 	ret = read_verb(&req.verb, &err);
 	if (ret && !getenv("CNI_COMMAND"))
 		print_about();

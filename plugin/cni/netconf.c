@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: unknown keys are tolerated, as runtimes and later versions add some; a key that we know must have a
- * value that we can honour, or nothing is made at all. What identifies a network is read first and for every verb; the
- * rest only by those that make or judge something (netconf.h). The ipam section and runtimeConfig have files of
- * their own.
+ * Theory: unknown keys are tolerated, as runtimes and later versions add some; a key that we know
+ * must have a value that we can honour, or nothing is made at all. What identifies a network is
+ * read first and for every verb; the rest only by those that make or judge something (netconf.h).
+ * The ipam section and runtimeConfig have files of their own.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -17,15 +17,16 @@
 #include "cni/value.h"
 #include "cni/version.h"
 
-#define DEFAULT_PORT_MIN	1024
-#define DEFAULT_PORT_MAX	65535
-#define DEFAULT_INSERT_LIMIT	2000
-#define MTU_MIN			68	/* RFC 791 */
-#define MTU_MIN_V6		1280	/* RFC 8200; below, the kernel takes IPv6 off the interface */
+#define DEFAULT_PORT_MIN     1024
+#define DEFAULT_PORT_MAX     65535
+#define DEFAULT_INSERT_LIMIT 2000
+#define MTU_MIN		     68	  /* RFC 791 */
+#define MTU_MIN_V6	     1280 /* RFC 8200; below, the kernel takes IPv6 off the interface */
 
-/* ---- what identifies a network ----------------------------------------------------------------- */
+/* ---- what identifies a network ------------------------------------------------------------ */
 
-static int read_version(const struct json *root, enum verb verb, struct network *net, struct err *err)
+static int read_version(const struct json *root, enum verb verb, struct network *net,
+			struct err *err)
 {
 	struct json value;
 	const char *text;
@@ -35,23 +36,23 @@ static int read_version(const struct json *root, enum verb verb, struct network 
 	if (ret < 0)
 		return ret;
 	if (!ret)
-		return err_cni(err, CNI_INCOMPATIBLE_VERSION, "cniVersion: missing: 0.3.0 to %s are supported",
-			       VERSION_NEWEST);
+		return err_cni(err, CNI_INCOMPATIBLE_VERSION,
+			       "cniVersion: missing: 0.3.0 to %s are supported", VERSION_NEWEST);
 	ret = json_string(&value, &text, err);
 	if (ret)
 		return ret;
 	if (!version_supported(text))
-		return json_reject_code(&value, CNI_INCOMPATIBLE_VERSION, err, "0.3.0 to %s are supported",
-					VERSION_NEWEST);
+		return json_reject_code(&value, CNI_INCOMPATIBLE_VERSION, err,
+					"0.3.0 to %s are supported", VERSION_NEWEST);
 	if (version_compare(text, version_of_verb(verb)) < 0)
-		return json_reject_code(&value, CNI_INCOMPATIBLE_VERSION, err, "%s came with %s", verb_name(verb),
-					version_of_verb(verb));
+		return json_reject_code(&value, CNI_INCOMPATIBLE_VERSION, err, "%s came with %s",
+					verb_name(verb), version_of_verb(verb));
 	snprintf(net->cni_version, sizeof(net->cni_version), "%s", text);
 	return 0;
 }
 
-static int read_name(const struct json *object, const char *key, const char *purpose, char *out, size_t size,
-		     struct err *err)
+static int read_name(const struct json *object, const char *key, const char *purpose, char *out,
+		     size_t size, struct err *err)
 {
 	struct json value;
 	int ret;
@@ -62,9 +63,10 @@ static int read_name(const struct json *object, const char *key, const char *pur
 	return ret ? value_name(&value, out, size, err) : json_missing(object, key, err, purpose);
 }
 
-/* For those who make pods `ipam` must be there, if only as {}: a forgotten one would mean pods without an address. */
-static int read_ipam_type(const struct json *root, enum verb verb, struct network *net, struct json *ipam,
-			  struct err *err)
+/* For those who make pods `ipam` must be there, if only as {}: a forgotten one would mean pods
+ * without an address. */
+static int read_ipam_type(const struct json *root, enum verb verb, struct network *net,
+			  struct json *ipam, struct err *err)
 {
 	int ret;
 
@@ -79,8 +81,8 @@ static int read_ipam_type(const struct json *root, enum verb verb, struct networ
 			 sizeof(net->ipam_type), err);
 }
 
-static int read_identity(const struct json *root, enum verb verb, struct network *net, struct json *ipam,
-			 struct err *err)
+static int read_identity(const struct json *root, enum verb verb, struct network *net,
+			 struct json *ipam, struct err *err)
 {
 	char type[NETWORK_NAME_MAX];
 	int ret;
@@ -102,14 +104,16 @@ void netconf_version(const char *text, size_t len, char out[CNI_VERSION_MAX])
 
 	if (!json_parse(text, len, "configuration", &root, NULL))
 		json_get_string(&root, "cniVersion", &version, NULL);
-	if (!*version || strlen(version) >= CNI_VERSION_MAX || version[strspn(version, "0123456789.")])
+	if (!*version || strlen(version) >= CNI_VERSION_MAX ||
+	    version[strspn(version, "0123456789.")])
 		version = VERSION_NEWEST;
 	snprintf(out, CNI_VERSION_MAX, "%s", version);
 }
 
-/* ---- node settings ----------------------------------------------------------------------------- */
+/* ---- node settings ------------------------------------------------------------------------ */
 
-static int read_cidrs(const struct json *root, const char *key, struct cidr_list *out, struct err *err)
+static int read_cidrs(const struct json *root, const char *key, struct cidr_list *out,
+		      struct err *err)
 {
 	struct json list, item = { 0 };
 	int ret;
@@ -129,9 +133,10 @@ static int read_cidrs(const struct json *root, const char *key, struct cidr_list
 	return 0;
 }
 
-/* A longer prefix wins over a shorter one whatever its list; the same prefix in two lists means two things. */
-static int distinct(const char *key_a, const struct cidr_list *a, const char *key_b, const struct cidr_list *b,
-		    struct err *err)
+/* A longer prefix wins over a shorter one whatever its list; the same prefix in two lists means two
+ * things. */
+static int distinct(const char *key_a, const struct cidr_list *a, const char *key_b,
+		    const struct cidr_list *b, struct err *err)
 {
 	char text[ADDR_STRLEN];
 
@@ -139,8 +144,8 @@ static int distinct(const char *key_a, const struct cidr_list *a, const char *ke
 		for (size_t j = 0; j < b->n; j++)
 			if (a->cidrs[i].len == b->cidrs[j].len &&
 			    addr_equal(&a->cidrs[i].addr, &b->cidrs[j].addr))
-				return err_cni(err, CNI_INVALID_CONFIG, "%s: \"%s\": is in %s too", key_a,
-					       cidr_format(&a->cidrs[i], text), key_b);
+				return err_cni(err, CNI_INVALID_CONFIG, "%s: \"%s\": is in %s too",
+					       key_a, cidr_format(&a->cidrs[i], text), key_b);
 	return 0;
 }
 
@@ -157,9 +162,11 @@ static int read_destinations(const struct json *root, struct network *net, struc
 	if (!ret)
 		ret = read_cidrs(root, masquerade_key, &node->masquerade, err);
 	if (!ret)
-		ret = distinct(masquerade_key, &node->masquerade, leave_key, &node->non_masquerade, err);
+		ret = distinct(masquerade_key, &node->masquerade, leave_key, &node->non_masquerade,
+			       err);
 	if (!ret)
-		ret = distinct(masquerade_key, &node->masquerade, service_key, &node->services, err);
+		ret = distinct(masquerade_key, &node->masquerade, service_key, &node->services,
+			       err);
 	if (!ret)
 		ret = distinct(service_key, &node->services, leave_key, &node->non_masquerade, err);
 	return ret;
@@ -197,11 +204,14 @@ static int read_mtu(const struct json *root, struct network *net, struct err *er
 	if (ret)
 		return ret;
 	if (mtu && mtu < MTU_MIN)
-		return json_reject(&value, err, "must be 0 (the smallest of the uplinks') or at least %d", MTU_MIN);
+		return json_reject(&value, err,
+				   "must be 0 (the smallest of the uplinks') or at least %d",
+				   MTU_MIN);
 	net->node.mtu = (__u32)mtu;
 	for (size_t i = 0; i < net->n_sets; i++)
 		if (mtu && mtu < MTU_MIN_V6 && !addr_is_v4(&net->sets[i].ranges[0].first))
-			return json_reject(&value, err, "IPv6 addresses need at least %d", MTU_MIN_V6);
+			return json_reject(&value, err, "IPv6 addresses need at least %d",
+					   MTU_MIN_V6);
 	return 0;
 }
 
@@ -288,13 +298,20 @@ static int read_shaped(const struct json *root, struct network *net, struct err 
 	return json_get_bool(root, "shaped", &net->shaped, err);
 }
 
-/* ---- all of it --------------------------------------------------------------------------------- */
+/* ---- all of it ---------------------------------------------------------------------------- */
 
 static int read_settings(const struct json *root, struct network *net, struct err *err)
 {
-	static int (*const readers[])(const struct json *root, struct network *net, struct err *err) = {
-		read_destinations, read_uplinks,	 read_mtu,	read_ports,
-		read_insert_limit, read_spoof_check, read_datapath, read_status_when_full,
+	static int (*const readers[])(const struct json *root, struct network *net,
+				      struct err *err) = {
+		read_destinations,
+		read_uplinks,
+		read_mtu,
+		read_ports,
+		read_insert_limit,
+		read_spoof_check,
+		read_datapath,
+		read_status_when_full,
 		read_shaped,
 	};
 	int ret;
@@ -311,14 +328,14 @@ static int read_settings(const struct json *root, struct network *net, struct er
 	return 0;
 }
 
-int netconf_parse(const char *text, size_t len, enum verb verb, const struct cni_args *args, struct network *net,
-		  struct err *err)
+int netconf_parse(const char *text, size_t len, enum verb verb, const struct cni_args *args,
+		  struct network *net, struct err *err)
 {
 	struct json ipam = { 0 }, runtime = { 0 };
 	_cleanup_json_ struct json root = { 0 };
 	int ret;
 
-	memset(net, 0, sizeof(*net));	/* padding too: node settings are hashed as they lie */
+	memset(net, 0, sizeof(*net)); /* padding too: node settings are hashed as they lie */
 	ret = json_parse(text, len, "configuration", &root, err);
 	if (!ret)
 		ret = read_identity(&root, verb, net, &ipam, err);

@@ -9,7 +9,8 @@
 #define KEY "prevResult"
 
 /* The parts that result.c appends to must be lists of objects, if they are there. */
-static int check_lists(const struct json *prev, struct json *interfaces, struct json *ips, struct err *err)
+static int check_lists(const struct json *prev, struct json *interfaces, struct json *ips,
+		       struct err *err)
 {
 	struct json routes = { 0 };
 	const struct {
@@ -30,7 +31,8 @@ static int check_lists(const struct json *prev, struct json *interfaces, struct 
 }
 
 /* Is this string of the object `wanted`? 1, 0 or -errno. */
-static int string_is(const struct json *object, const char *key, const char *wanted, struct err *err)
+static int string_is(const struct json *object, const char *key, const char *wanted,
+		     struct err *err)
 {
 	const char *text;
 	int ret = json_get_string(object, key, &text, err);
@@ -38,9 +40,10 @@ static int string_is(const struct json *object, const char *key, const char *wan
 	return ret > 0 ? !strcmp(text, wanted) : ret;
 }
 
-/* The index of the pod's interface, or -errno. A host interface may bear the same name, but it has no sandbox. */
-static int find_interface(const struct json *prev, const struct json *interfaces, const struct request *req,
-			  struct err *err)
+/* The index of the pod's interface, or -errno. A host interface may bear the same name, but it has
+ * no sandbox. */
+static int find_interface(const struct json *prev, const struct json *interfaces,
+			  const struct request *req, struct err *err)
 {
 	struct json item = { 0 };
 
@@ -52,11 +55,12 @@ static int find_interface(const struct json *prev, const struct json *interfaces
 		if (ret)
 			return ret < 0 ? ret : (int)item.index;
 	}
-	return json_reject(interfaces->node ? interfaces : prev, err, "has no interface '%s' in '%s'",
-			   req->key.ifname, req->netns);
+	return json_reject(interfaces->node ? interfaces : prev, err,
+			   "has no interface '%s' in '%s'", req->key.ifname, req->netns);
 }
 
-static int read_addrs(const struct json *ips, unsigned int interface, struct request *req, struct err *err)
+static int read_addrs(const struct json *ips, unsigned int interface, struct request *req,
+		      struct err *err)
 {
 	struct json item = { 0 }, address;
 
@@ -72,8 +76,8 @@ static int read_addrs(const struct json *ips, unsigned int interface, struct req
 		if (!ret)
 			return json_missing(&item, "address", err, "an IP needs one");
 		if (ret > 0 && req->n_expected == POD_ADDRS_MAX)
-			return json_reject(ips, err, "more than %d addresses for '%s'", POD_ADDRS_MAX,
-					   req->key.ifname);
+			return json_reject(ips, err, "more than %d addresses for '%s'",
+					   POD_ADDRS_MAX, req->key.ifname);
 		if (ret > 0)
 			ret = value_host(&address, &req->expected[req->n_expected], err);
 		if (ret)

@@ -6,8 +6,9 @@
 #include "core/network.h"
 
 /*
- * Judges prevResult in req->config before anything is made or checked. ADD: there may be none, but what there is must
- * be extensible. CHECK: it must name this interface in this namespace; req->expected becomes the addresses it gives to it.
+ * Judges prevResult in req->config before anything is made or checked. ADD: there may be none, but
+ * what there is must be extensible. CHECK: it must name this interface in this namespace;
+ * req->expected becomes the addresses it gives to it.
  */
 int prevresult_read(struct request *req, struct err *err);
 

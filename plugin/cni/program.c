@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: stdin is a memfd, because a pipe would have to be fed while the answer is read; stdout is a pipe, because its
- * length must be bounded.
+ * Theory: stdin is a memfd, because a pipe would have to be fed while the answer is read; stdout is
+ * a pipe, because its length must be bounded.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -35,14 +35,15 @@ int program_find(const char *name, const char *dirs, char *path, size_t size)
 	for (const char *dir = dirs; *dir;) {
 		int len = (int)strcspn(dir, ":");
 
-		if (len && (size_t)snprintf(path, size, "%.*s/%s", len, dir, name) < size && is_program(path))
+		if (len && (size_t)snprintf(path, size, "%.*s/%s", len, dir, name) < size &&
+		    is_program(path))
 			return 0;
 		dir += len + (dir[len] == ':');
 	}
 	return -ENOENT;
 }
 
-/* ---- environment ------------------------------------------------------------------------------- */
+/* ---- environment -------------------------------------------------------------------------- */
 
 static bool is_replaced(const char *var, const struct program_var *vars, size_t n)
 {
@@ -54,7 +55,8 @@ static bool is_replaced(const char *var, const struct program_var *vars, size_t 
 	return false;
 }
 
-/* An array of pointers and the replaced variables' text behind it, in one piece; NULL if memory is short. */
+/* An array of pointers and the replaced variables' text behind it, in one piece; NULL if memory is
+ * short. */
 static char **make_environment(const struct program_var *vars, size_t n_vars)
 {
 	size_t n = n_vars + 1, bytes = 0, used = 0;
@@ -79,7 +81,7 @@ static char **make_environment(const struct program_var *vars, size_t n_vars)
 	return envp;
 }
 
-/* ---- running ----------------------------------------------------------------------------------- */
+/* ---- running ------------------------------------------------------------------------------ */
 
 /* An fd to read the text from. */
 static int open_text(const char *text, struct err *err)
@@ -129,14 +131,14 @@ static int wait_for(pid_t pid, const char *path, struct err *err)
 		if (errno != EINTR)
 			return err_set(err, -errno, "wait for '%s'", path);
 	if (WIFSIGNALED(status))
-		return err_cni(err, CNI_DELEGATE, "'%s' was killed by signal %d (%s)", path, WTERMSIG(status),
-			       strsignal(WTERMSIG(status)));
+		return err_cni(err, CNI_DELEGATE, "'%s' was killed by signal %d (%s)", path,
+			       WTERMSIG(status), strsignal(WTERMSIG(status)));
 	return WEXITSTATUS(status);
 }
 
 /* Starts it and returns its pid; *out is where its output comes from. */
-static pid_t start(const char *path, const struct program_var *vars, size_t n_vars, const char *input, int *out,
-		   struct err *err)
+static pid_t start(const char *path, const struct program_var *vars, size_t n_vars,
+		   const char *input, int *out, struct err *err)
 {
 	_cleanup_close_ int in = -1, from = -1, to = -1;
 	_cleanup_free_ char **envp = make_environment(vars, n_vars);
@@ -159,8 +161,8 @@ static pid_t start(const char *path, const struct program_var *vars, size_t n_va
 	return pid;
 }
 
-int program_run(const char *path, const struct program_var *vars, size_t n_vars, const char *input, char **output,
-		size_t *len, struct err *err)
+int program_run(const char *path, const struct program_var *vars, size_t n_vars, const char *input,
+		char **output, size_t *len, struct err *err)
 {
 	_cleanup_free_ char *text = NULL;
 	int from = -1, ret, status;
@@ -170,7 +172,7 @@ int program_run(const char *path, const struct program_var *vars, size_t n_vars,
 	if (pid < 0)
 		return pid;
 	ret = file_read_all(from, OUTPUT_MAX, &text, len, err);
-	close(from);	/* before waiting: who has more to say than we read gets a SIGPIPE */
+	close(from); /* before waiting: who has more to say than we read gets a SIGPIPE */
 	status = wait_for(pid, path, ret ? NULL : err);
 	if (ret)
 		return err_wrap(err, "output of '%s'", path);

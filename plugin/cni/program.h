@@ -7,8 +7,8 @@
 
 #include "base/err.h"
 
-/* The executable regular file `name` (no path) in the first of the directories "a:b:c" that has one.
- * Returns 0, or -ENOENT without a message. */
+/* The executable regular file `name` (no path) in the first of the directories "a:b:c" that has
+ * one. Returns 0, or -ENOENT without a message. */
 int program_find(const char *name, const char *dirs, char *path, size_t size);
 
 struct program_var {
@@ -16,10 +16,11 @@ struct program_var {
 };
 
 /*
- * Runs it to its end, however long that takes, with our environment but for `vars`, and our stderr. It reads `input`. Returns its exit
- * status and its output, which the caller frees; -errno, also if a signal killed it or the output is beyond measure.
+ * Runs it to its end, however long that takes, with our environment but for `vars`, and our stderr.
+ * It reads `input`. Returns its exit status and its output, which the caller frees; -errno, also if
+ * a signal killed it or the output is beyond measure.
  */
-int program_run(const char *path, const struct program_var *vars, size_t n_vars, const char *input, char **output,
-		size_t *len, struct err *err);
+int program_run(const char *path, const struct program_var *vars, size_t n_vars, const char *input,
+		char **output, size_t *len, struct err *err);
 
 #endif

@@ -5,12 +5,13 @@
  *	ips[].version			"4" or "6", before 1.0.0
  *	interfaces[].mtu, routes[].mtu	from 1.1.0
  *
- * The result tells later plugins what to find: portmap the addresses whose interface bears CNI_IFNAME in a sandbox,
- * bandwidth the host's interface by having none. In a chain ours comes behind prevResult's, so our interfaces' indexes
- * start where its end.
+ * The result tells later plugins what to find: portmap the addresses whose interface bears
+ * CNI_IFNAME in a sandbox, bandwidth the host's interface by having none. In a chain ours comes
+ * behind prevResult's, so our interfaces' indexes start where its end.
  *
- * cJSON's adders return NULL where memory ends, and take NULL for an object that was not made. So a document is built
- * without a look, each adder's result collected in `ok`, and judged once, before the first byte is written.
+ * cJSON's adders return NULL where memory ends, and take NULL for an object that was not made. So a
+ * document is built without a look, each adder's result collected in `ok`, and judged once, before
+ * the first byte is written.
  */
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -23,8 +24,8 @@
 #include "cni/result.h"
 #include "cni/version.h"
 
-#define NEW_KEYS_VERSION "1.1.0"	/* mtu */
-#define NO_FAMILY_VERSION "1.0.0"	/* ips[].version is gone */
+#define NEW_KEYS_VERSION  "1.1.0" /* mtu */
+#define NO_FAMILY_VERSION "1.0.0" /* ips[].version is gone */
 
 static void delete_document(cJSON **document)
 {
@@ -80,7 +81,7 @@ static cJSON *list_of(cJSON *document, const char *key)
 	return cJSON_AddArrayToObject(document, key);
 }
 
-/* ---- ADD --------------------------------------------------------------------------------------- */
+/* ---- ADD ---------------------------------------------------------------------------------- */
 
 static bool add_interface(cJSON *list, const struct pod_interface *interface, bool with_mtu)
 {
@@ -89,7 +90,8 @@ static bool add_interface(cJSON *list, const struct pod_interface *interface, bo
 	char mac[sizeof("00:00:00:00:00:00")];
 	bool ok;
 
-	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4],
+		 m[5]);
 	ok = add_string(object, "name", interface->name) && add_string(object, "mac", mac);
 	if (with_mtu && interface->mtu)
 		ok = ok && add_number(object, "mtu", interface->mtu);
@@ -147,19 +149,23 @@ static bool add_dns(cJSON *document, const struct dns *dns)
 	cJSON *object = cJSON_GetObjectItem(document, "dns");
 	bool ok;
 
-	if (object && object->child)	/* prevResult's */
+	if (object && object->child) /* prevResult's */
 		return true;
 	cJSON_DeleteItemFromObject(document, "dns");
 	object = cJSON_AddObjectToObject(document, "dns");
-	ok = object && add_strings(object, "nameservers", dns->nameservers[0], sizeof(dns->nameservers[0]),
-				   dns->n_nameservers);
+	ok = object && add_strings(object, "nameservers", dns->nameservers[0],
+				   sizeof(dns->nameservers[0]), dns->n_nameservers);
 	if (dns->domain[0])
 		ok = ok && add_string(object, "domain", dns->domain);
-	return ok && add_strings(object, "search", dns->search[0], sizeof(dns->search[0]), dns->n_search) &&
-	       add_strings(object, "options", dns->options[0], sizeof(dns->options[0]), dns->n_options);
+	return ok &&
+	       add_strings(object, "search", dns->search[0], sizeof(dns->search[0]),
+			   dns->n_search) &&
+	       add_strings(object, "options", dns->options[0], sizeof(dns->options[0]),
+			   dns->n_options);
 }
 
-/* A copy of prevResult, whose lists prevresult_read() has judged, or an empty result. NULL on failure. */
+/* A copy of prevResult, whose lists prevresult_read() has judged, or an empty result. NULL on
+ * failure. */
 static cJSON *begin(const char *config, const char *version)
 {
 	cJSON *root = cJSON_Parse(config);
@@ -172,8 +178,8 @@ static cJSON *begin(const char *config, const char *version)
 	return document;
 }
 
-int result_add(const struct request *req, const struct network *net, const struct attachment_result *result,
-	       struct err *err)
+int result_add(const struct request *req, const struct network *net,
+	       const struct attachment_result *result, struct err *err)
 {
 	bool with_mtu = version_compare(net->cni_version, NEW_KEYS_VERSION) >= 0;
 	bool with_family = version_compare(net->cni_version, NO_FAMILY_VERSION) < 0;
@@ -195,7 +201,7 @@ int result_add(const struct request *req, const struct network *net, const struc
 	return write_document(document, ok, err);
 }
 
-/* ---- VERSION, errors --------------------------------------------------------------------------- */
+/* ---- VERSION, errors ---------------------------------------------------------------------- */
 
 int result_version(const char *version, struct err *err)
 {
@@ -224,7 +230,7 @@ void result_error(const char *version, const struct err *error)
 
 	memcpy(msg, error->msg, sizeof(msg));
 	make_printable(msg);
-	ok = add_string(document, "cniVersion", version) && add_number(document, "code", error->code) &&
-	     add_string(document, "msg", msg);
+	ok = add_string(document, "cniVersion", version) &&
+	     add_number(document, "code", error->code) && add_string(document, "msg", msg);
 	write_document(document, ok, NULL);
 }

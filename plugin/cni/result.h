@@ -5,9 +5,10 @@
 /* The only writer of stdout. */
 #include "core/network.h"
 
-/* ADD: prevResult, if req->config has one, and ours appended to it, in the shape of net->cni_version. */
-int result_add(const struct request *req, const struct network *net, const struct attachment_result *result,
-	       struct err *err);
+/* ADD: prevResult, if req->config has one, and ours appended to it, in the shape of
+ * net->cni_version. */
+int result_add(const struct request *req, const struct network *net,
+	       const struct attachment_result *result, struct err *err);
 
 /* VERSION: what we support. `version` is the one in use. */
 int result_version(const char *version, struct err *err);

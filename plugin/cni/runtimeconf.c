@@ -6,7 +6,7 @@
 #include "cni/runtimeconf.h"
 #include "cni/value.h"
 
-#define RATE_MAX (1ULL << 53)	/* bits a second */
+#define RATE_MAX (1ULL << 53) /* bits a second */
 
 static int read_ips(const struct json *object, struct network *net, struct err *err)
 {
@@ -53,7 +53,8 @@ static int take_args_ip(const struct cni_args *args, struct network *net, struct
 	char text[ADDR_STRLEN];
 
 	if (reason)
-		return err_cni(err, CNI_INVALID_ENV, "CNI_ARGS: IP: '%s': %s", addr_format(&args->ip, text), reason);
+		return err_cni(err, CNI_INVALID_ENV, "CNI_ARGS: IP: '%s': %s",
+			       addr_format(&args->ip, text), reason);
 	net->ips[net->n_ips++] = args->ip;
 	return 0;
 }
@@ -71,7 +72,8 @@ static int read_mac(const struct json *runtime, struct network *net, struct err 
 	return ret;
 }
 
-/* Only whether there is a limit: the bandwidth plugin behind us sets it, and the datapath must then not go round it. */
+/* Only whether there is a limit: the bandwidth plugin behind us sets it, and the datapath must then
+ * not go round it. */
 static int read_bandwidth(const struct json *runtime, struct network *net, struct err *err)
 {
 	static const char *const rates[] = { "ingressRate", "egressRate" };
@@ -101,11 +103,15 @@ static int read_dns(const struct json *runtime, struct network *net, struct err 
 	return ret > 0 ? dns_read(&dns, &dns_capability_keys, &net->dns, err) : ret;
 }
 
-int runtimeconf_parse(const struct json *root, const struct json *runtime, const struct cni_args *args,
-		      struct network *net, struct err *err)
+int runtimeconf_parse(const struct json *root, const struct json *runtime,
+		      const struct cni_args *args, struct network *net, struct err *err)
 {
-	static int (*const readers[])(const struct json *runtime, struct network *net, struct err *err) = {
-		read_ips, read_mac, read_bandwidth, read_dns,
+	static int (*const readers[])(const struct json *runtime, struct network *net,
+				      struct err *err) = {
+		read_ips,
+		read_mac,
+		read_bandwidth,
+		read_dns,
 	};
 	int ret = 0;
 

@@ -37,7 +37,9 @@ int value_address(const struct json *value, struct cidr *out, struct err *err)
 	ret = json_string(value, &text, err);
 	if (ret)
 		return ret;
-	return cidr_parse(text, out) ? json_reject(value, err, "not a prefix such as 10.244.0.0/16 or fd00::/64") : 0;
+	if (cidr_parse(text, out))
+		return json_reject(value, err, "not a prefix such as 10.244.0.0/16 or fd00::/64");
+	return 0;
 }
 
 int value_cidr(const struct json *value, struct cidr *out, struct err *err)
@@ -94,7 +96,8 @@ int value_name(const struct json *value, char *out, size_t size, struct err *err
 	if (ret)
 		return ret;
 	if (!parse_is_name(text))
-		return json_reject(value, err, "must be a letter or digit, then letters, digits, '_', '.', '-'");
+		return json_reject(value, err,
+				   "must be a letter or digit, then letters, digits, '_', '.', '-'");
 	if (strlen(text) >= size)
 		return json_reject(value, err, "is longer than %zu bytes", size - 1);
 	snprintf(out, size, "%s", text);

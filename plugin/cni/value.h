@@ -2,7 +2,8 @@
 #ifndef CTNAT_CNI_VALUE_H
 #define CTNAT_CNI_VALUE_H
 
-/* JSON strings that stand for addresses and names. Each returns 0, or rejects the value by its path. */
+/* JSON strings that stand for addresses and names. Each returns 0, or rejects the value by its
+ * path. */
 #include "base/addr.h"
 #include "cni/json.h"
 

@@ -3,9 +3,9 @@
 #define CTNAT_CNI_VERB_H
 
 /*
- * The verbs of the CNI specification, each in a file of its own name. The request is complete: environment and
- * configuration were read and judged as far as the verb needs them (main.c). On success the verb has written its
- * result, if it has one; on failure it has written nothing.
+ * The verbs of the CNI specification, each in a file of its own name. The request is complete:
+ * environment and configuration were read and judged as far as the verb needs them (main.c). On
+ * success the verb has written its result, if it has one; on failure it has written nothing.
  */
 #include "core/network.h"
 

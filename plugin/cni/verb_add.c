@@ -4,7 +4,8 @@
 #include "cni/verb.h"
 #include "core/pod.h"
 
-/* A runtime that could not be told of the pod does not know that it is there: then it shall not be there. */
+/* A runtime that could not be told of the pod does not know that it is there: then it shall not be
+ * there. */
 int verb_add(struct request *req, const struct network *net, struct err *err)
 {
 	struct attachment_result result = { 0 };
