@@ -24,7 +24,7 @@ CNI_BIN   := /opt/cni/bin
 FUZZ_TIME := 60
 
 sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-flags     = -std=gnu11 $(CFLAGS) -Wall -Wextra -Werror -MMD -MP -Ibpf -Iplugin -I$B/bpf $(if $(SANITIZE),$(sanitize))
+flags     = -std=gnu11 $(CFLAGS) -fno-strict-aliasing -Wall -Wextra -Werror -MMD -MP -Ibpf -Iplugin -I$B/bpf $(if $(SANITIZE),$(sanitize))
 bpfflags  = -g -O2 -target bpf -mcpu=v3 -Wall -Wextra -Werror -MMD -MP -Ibpf -I/usr/include/$(shell $(CC) -print-multiarch)
 libs      = $(shell pkg-config --libs libbpf libmnl libnftnl libcjson)
 
