@@ -147,15 +147,29 @@ static int free_one(struct attachment_work *w, const struct addr *addr, struct e
 	return ret < 0 ? ret : ipam_free(&w->node->maps, &w->req->key, addr, err);
 }
 
+/*
+ * Tells the delegate that gave the addresses. A network that has moved to another IPAM plugin since then has no
+ * configuration for the old one any more: what it can do with the new one is tried, and must not keep the pod from going.
+ */
+static int undelegate(struct attachment_work *w, struct err *err)
+{
+	struct request del = *w->req;
+	struct network old = *w->net;
+	struct err ignored;
+
+	del.verb = VERB_DEL;
+	if (!w->record.ipam[0] || !strcmp(w->record.ipam, w->net->ipam_type))
+		return w->req->delegate(VERB_DEL, &del, w->net, NULL, err);
+	memcpy(old.ipam_type, w->record.ipam, sizeof(old.ipam_type));
+	w->req->delegate(VERB_DEL, &del, &old, NULL, &ignored);
+	return 0;
+}
+
 /* The delegate forgets first: were it told last, a crash between would leave its address taken with nobody to tell it. */
 static int undo_addresses(struct attachment_work *w, struct err *err)
 {
-	struct request del = *w->req;
-	int ret = 0;
+	int ret = w->is_delegated ? undelegate(w, err) : 0;
 
-	del.verb = VERB_DEL;
-	if (w->is_delegated)
-		ret = w->req->delegate(VERB_DEL, &del, w->net, NULL, err);
 	for (size_t i = 0; i < w->n_addrs && !ret && has_maps(w); i++)
 		ret = free_one(w, &w->addrs[i], err);
 	return ret;

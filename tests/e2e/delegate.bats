@@ -309,3 +309,16 @@ PREVIOUS='{"cniVersion": "1.0.0",
 	same "$(jq -c .supportedVersions <<<"$output")" '["0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]'
 	in_node test ! -e $BPFFS
 }
+
+@test "DEL after the network has moved to another IPAM plugin" {
+	local moved
+	teller 1.0.0
+	for moved in '{"type": "ctnat", "ranges": [[{"subnet": "10.244.8.0/24"}]]}' '{"type": "host-local"}' '{}'; do
+		conf ".ipam = {type: \"teller\"}"
+		pod a
+		conf ".ipam = $moved"
+		CNI_PATH=$CNI_PATH:$(dirname "$CTNAT") cni DEL a
+		told "ADD ctr-a,DEL ctr-a"
+		nothing_left
+	done
+}
