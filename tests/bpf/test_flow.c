@@ -168,7 +168,9 @@ static void the_egress_address_must_be_ours(void **state)
 	dp_pod_sends(frame_udp(POD_A4, 4000, WORLD4, 53), REASON_PASS_NO_EGRESS);
 	dp_pod_sends(frame_udp(POD_A6, 4000, WORLD6, 53), REASON_PASS_NO_EGRESS);
 	ct_expect_none();
-	run("ip addr add 192.0.2.77/24 dev eth0; ip addr add 2001:db8:2::77/64 dev eth0 nodad");
+	run("ip addr add 192.0.2.77/24 dev eth0; ip addr add 2001:db8:2::77/64 dev eth0 nodad;"
+	    /* the kernel's workqueue makes it local */
+	    "until ip -6 route show table local | grep -q '^local 2001:db8:2::77 '; do sleep 0.01; done");
 	dp_pod_sends(frame_udp(POD_A4, 4000, WORLD4, 53), REASON_PASS_INSERTED);
 	dp_pod_sends(frame_udp(POD_A6, 4000, WORLD6, 53), REASON_PASS_INSERTED);
 	ct_expect("dst=192.0.2.77 sport=53 dport=4000");
