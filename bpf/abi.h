@@ -4,7 +4,8 @@
 
 /*
  * THE contract between the programs in the kernel and everything in user space: the layout of every
- * pinned map. tests/lint/abi.golden holds sizes and offsets; a change there needs a new number here.
+ * pinned map. tests/lint/abi.golden holds sizes and offsets; a change there needs a new number
+ * here.
  *
  * Two numbers, two directories below /sys/fs/bpf/ctnat:
  *   ABI_RECORDS   r<N>  `pods`, `attachments`: only ever grow, so that any plugin, older or
@@ -12,9 +13,10 @@
  *   ABI_DATAPATH  v<N>          everything else: replaced as a whole by a version with another layout.
  *
  * Addresses are 16 bytes in network order, IPv4 as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2), so that both
- * families share every key and every function. Prefix lengths count in those 128 bits: an IPv4 /24 is 120.
- * Strings are NUL-terminated and NUL-padded: they are compared and hashed as whole arrays.
- * Times are CLOCK_REALTIME nanoseconds where people read them, bpf_ktime_get_ns() where programs do.
+ * families share every key and every function. Prefix lengths count in those 128 bits: an IPv4 /24
+ * is 120. Strings are NUL-terminated and NUL-padded: they are compared and hashed as whole arrays.
+ * Times are CLOCK_REALTIME nanoseconds where people read them, bpf_ktime_get_ns() where programs
+ * do.
  */
 #include <linux/types.h>
 
@@ -151,8 +153,9 @@ struct budget {
 	__u32 link_local;	/* packets with a link-local source, of which each may cost a neighbour entry */
 };
 
-/* Every way out of a program, and the events that are no way out (`revived`). Passes first, drops from DROP_FIRST on:
- * the number decides. `what` is for people: README, ctnatctl and metrics print it. */
+/* Every way out of a program, and the events that are no way out (`revived`). Passes first, drops
+ * from DROP_FIRST on: the number decides. `what` is for people: README, ctnatctl and metrics print
+ * it. */
 #define REASONS(X) \
 	X(PASS_NOT_OURS,      "not_ours",         "passed: not addressed to the node, VLAN-tagged, or not IP") \
 	X(PASS_MALFORMED,     "malformed",        "passed: lengths that do not add up; the stack decides") \
@@ -229,7 +232,8 @@ struct journal_entry {
 	char message[256];
 };
 
-/* sysctls: what was changed node-wide and what it was before, for uninstall. Key: path below /proc/sys. */
+/* sysctls: what was changed node-wide and what it was before, for uninstall. Key: path below
+ * /proc/sys. */
 struct sysctl_key {
 	char path[96];
 };

@@ -3,20 +3,23 @@
 #define CTNAT_CT_H
 
 /*
- * Theory: conntrack is the only table of flows there is. A flow's first packet makes us insert an entry with source
- * NAT before the stack sees the packet; the kernel's hooks then find the entry and translate, both ways, as for any
- * other. Nothing needs to be told when an entry ends.
+ * Theory: conntrack is the only table of flows there is. A flow's first packet makes us insert an
+ * entry with source NAT before the stack sees the packet; the kernel's hooks then find the entry
+ * and translate, both ways, as for any other. Nothing needs to be told when an entry ends.
  *
- * An insert has no side effect until it succeeds, and it fails exactly if one of the entry's two tuples is in the table:
+ * An insert has no side effect until it succeeds, and it fails exactly if one of the entry's two
+ * tuples is in the table:
  *
  *   the original one (pod -> destination)		somebody inserted the same flow meanwhile: use theirs
  *   the one of replies (destination -> egress:port)	somebody has that port: take another
  *
- * So the port is always named, and the insert alone decides. (Port 0 would let netfilter choose, but it reuses the port
- * of any other flow of the same source and knows nothing of our range.) A look-up of the reply's tuple comes first: it
- * spares an allocation for each port that is taken, and removes what has expired but still stands in the way.
+ * So the port is always named, and the insert alone decides. (Port 0 would let netfilter choose,
+ * but it reuses the port of any other flow of the same source and knows nothing of our range.) A
+ * look-up of the reply's tuple comes first: it spares an allocation for each port that is taken,
+ * and removes what has expired but still stands in the way.
  *
- * An allocated entry cannot be given back, only inserted: whatever can be checked is checked before.
+ * An allocated entry cannot be given back, only inserted: whatever can be checked is checked
+ * before.
  */
 #include "kfunc_ct.h"
 #include "maps.h"
@@ -24,8 +27,9 @@
 #include "policy.h"
 #include "stats.h"
 
-/* Ports looked at for one flow, the kept one included: all of a small range; of a large one that many, spread over all
- * of it, because ports in use come in blocks. The packet that finds none is not lost: the base table looks on. */
+/* Ports looked at for one flow, the kept one included: all of a small range; of a large one that
+ * many, spread over all of it, because ports in use come in blocks. The packet that finds none is
+ * not lost: the base table looks on. */
 #define PORTS_TRIED 128
 
 struct flow_key {
@@ -34,7 +38,8 @@ struct flow_key {
 	__u8 proto;
 };
 
-/* Computed anew for each call: the verifier no longer knows what stood beside memory that a kfunc was given. */
+/* Computed anew for each call: the verifier no longer knows what stood beside memory that a kfunc
+ * was given. */
 static __always_inline __u32 tuple_size(const struct flow_key *key)
 {
 	return key->v4 ? sizeof(key->tuple.ipv4) : sizeof(key->tuple.ipv6);
@@ -86,9 +91,9 @@ static __always_inline bool ct_exists(struct __sk_buff *skb, struct flow_key *ke
 }
 
 /*
- * Does this packet show that an insert was answered? TCP: it is the handshake's third. UDP: the first ones of the pod
- * after a reply, until the flow is assured; a pod that repeats itself is refunded more than it spent, but for two
- * seconds, and at the price of a packet each.
+ * Does this packet show that an insert was answered? TCP: it is the handshake's third. UDP: the
+ * first ones of the pod after a reply, until the flow is assured; a pod that repeats itself is
+ * refunded more than it spent, but for two seconds, and at the price of a packet each.
  */
 static __always_inline bool is_first_answer(const struct pkt *pkt, const struct nf_conn *ct)
 {
@@ -100,8 +105,8 @@ static __always_inline bool is_first_answer(const struct pkt *pkt, const struct 
 }
 
 /*
- * A SYN for a connection that is over. Left alone, the kernel would replace the entry by one of its own masquerade,
- * and the pod's egress address and port range would be lost.
+ * A SYN for a connection that is over. Left alone, the kernel would replace the entry by one of its
+ * own masquerade, and the pod's egress address and port range would be lost.
  */
 static __always_inline bool is_reopening(const struct pkt *pkt, const struct nf_conn *ct)
 {
@@ -130,11 +135,13 @@ static __noinline enum reason ct_follow(struct __sk_buff *skb, const struct pkt 
 	if (!ended)
 		return REASON_PASS_ESTABLISHED;
 	count(skb, REASON_PASS_REVIVED);
-	/* This look-up removes it from the table. If it finds one, another CPU has reopened the connection. */
+	/* This look-up removes it from the table. If it finds one, another CPU has reopened the
+	 * connection. */
 	return ct_exists(skb, &key) ? REASON_PASS_ESTABLISHED : GO_ON;
 }
 
-/* Would a reply to that port meet a socket of the node? Sockets bound to a device are not seen from the pod's. */
+/* Would a reply to that port meet a socket of the node? Sockets bound to a device are not seen from
+ * the pod's. */
 static __always_inline bool node_listens(struct __sk_buff *skb, struct flow_key *reply)
 {
 	struct bpf_sock *sk;
@@ -211,14 +218,16 @@ static __always_inline enum reason ct_insert_at(const struct opening *op, __u16 
 	ct = bpf_ct_insert_entry(init);
 	if (!ct)
 		return GO_ON;
-	/* Without NAT the kernel would send the flow out as it is: the table shall have it instead. */
+	/* Without NAT the kernel would send the flow out as it is: the table shall have it instead.
+	 */
 	if (ret)
 		bpf_ct_change_timeout(ct, 0);
 	bpf_ct_release(ct);
 	return ret ? REASON_PASS_ALLOC_FAILED : REASON_PASS_INSERTED;
 }
 
-/* One attempt: the pod's own source port if it is in the range, then those of the range. 1: the opening has ended. */
+/* One attempt: the pod's own source port if it is in the range, then those of the range. 1: the
+ * opening has ended. */
 static long try_port(__u32 i, struct opening *op)
 {
 	__u32 size = op->cfg->port_max - op->cfg->port_min + 1;
@@ -247,7 +256,8 @@ static long try_port(__u32 i, struct opening *op)
 	return 1;
 }
 
-/* Miss: the last step of the story. At level `assisted` all of the above is unreachable, which the verifier knows. */
+/* Miss: the last step of the story. At level `assisted` all of the above is unreachable, which the
+ * verifier knows. */
 static __always_inline enum reason ct_insert(struct __sk_buff *skb, const struct config *cfg, const struct pkt *pkt,
 					     const struct addr *egress)
 {

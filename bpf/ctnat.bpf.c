@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The datapath. Two programs, each the story of a packet; every way out has a reason, and stats.h counts it.
+ * The datapath. Two programs, each the story of a packet; every way out has a reason, and stats.h
+ * counts it.
  *
  *	pod --veth--> [ctnat_from_pod] --> routing, netfilter: conntrack translates --> [ctnat_to_uplink] --> wire
  *
- * from_pod lets a pod speak only for itself and gives new flows a conntrack entry with source NAT. It never changes or
- * redirects a packet: what it passes, the stack handles as if we were not there. to_uplink is the guard: it relies on
- * nothing that from_pod or the base table should have done.
+ * from_pod lets a pod speak only for itself and gives new flows a conntrack entry with source NAT.
+ * It never changes or redirects a packet: what it passes, the stack handles as if we were not
+ * there. to_uplink is the guard: it relies on nothing that from_pod or the base table should have
+ * done.
  *
- * parse (pkt.h) once, decide (policy.h, route.h) purely, ask and tell conntrack (ct.h), count (stats.h) always. The
- * steps that hold tuples are functions of their own (__noinline): together they would not fit a stack of 512 bytes.
+ * parse (pkt.h) once, decide (policy.h, route.h) purely, ask and tell conntrack (ct.h), count
+ * (stats.h) always. The steps that hold tuples are functions of their own (__noinline): together
+ * they would not fit a stack of 512 bytes.
  */
 #include <linux/bpf.h>
 

@@ -3,14 +3,17 @@
 #define CTNAT_KFUNC_CT_H
 
 /*
- * The kernel's connection tracking as programs see it (nf_conntrack_bpf.c, nf_nat_bpf.c). Declared by hand: the
- * object is built anywhere, and a field's offset is corrected when it is loaded (preserve_access_index). Both nf_conn
- * types must be complete, or the load fails with "func_proto incompatible".
+ * The kernel's connection tracking as programs see it (nf_conntrack_bpf.c, nf_nat_bpf.c). Declared
+ * by hand: the object is built anywhere, and a field's offset is corrected when it is loaded
+ * (preserve_access_index). Both nf_conn types must be complete, or the load fails with "func_proto
+ * incompatible".
  *
- * All functions are weak: an object whose constants make a call unreachable loads on a kernel that has no such function.
+ * All functions are weak: an object whose constants make a call unreachable loads on a kernel that
+ * has no such function.
  *
- * References: what bpf_skb_ct_lookup() and bpf_ct_insert_entry() return must be released; what bpf_skb_ct_alloc()
- * returns can only be inserted, which ends it. In ct.h one function owns each from acquire to release.
+ * References: what bpf_skb_ct_lookup() and bpf_ct_insert_entry() return must be released; what
+ * bpf_skb_ct_alloc() returns can only be inserted, which ends it. In ct.h one function owns each
+ * from acquire to release.
  */
 #include <linux/bpf.h>
 #include <linux/netfilter.h>
@@ -41,7 +44,8 @@ struct nf_conn___init {
 #pragma clang attribute pop
 
 /*
- * 12 bytes on every kernel: 6.1 accepts no other size, and newer ones (16) take the missing zone for zero.
+ * 12 bytes on every kernel: 6.1 accepts no other size, and newer ones (16) take the missing zone
+ * for zero.
  */
 struct bpf_ct_opts {
 	__s32 netns_id;		/* BPF_F_CURRENT_NETNS: the skb's device's */
@@ -61,7 +65,8 @@ enum nf_nat_manip_type {
 #define CT_DIR_ORIGINAL	0
 #define CT_DIR_REPLY	1
 
-/* An entry that has the tuple in either direction, or NULL. An expired one is not found but removed. */
+/* An entry that has the tuple in either direction, or NULL. An expired one is not found but
+ * removed. */
 extern struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *skb, struct bpf_sock_tuple *tuple, __u32 tuple__sz,
 					 struct bpf_ct_opts *opts, __u32 opts__sz) __ksym __weak;
 
@@ -70,10 +75,10 @@ extern struct nf_conn___init *bpf_skb_ct_alloc(struct __sk_buff *skb, struct bpf
 					       struct bpf_ct_opts *opts, __u32 opts__sz) __ksym __weak;
 
 /*
- * Makes the replies' tuple that of a translated flow. The port is in host order: > 0 is taken as it is, with no look
- * whether it is free (the insert finds out); 0 keeps or chooses, with no regard to any range. Returns negative if the entry
- * has no NAT; inserted it must be all the same.
- * Kernels 6.16 to 7.2.12 with nf_nat as a module refuse any program that calls it: level `assisted`.
+ * Makes the replies' tuple that of a translated flow. The port is in host order: > 0 is taken as it
+ * is, with no look whether it is free (the insert finds out); 0 keeps or chooses, with no regard to
+ * any range. Returns negative if the entry has no NAT; inserted it must be all the same. Kernels
+ * 6.16 to 7.2.12 with nf_nat as a module refuse any program that calls it: level `assisted`.
  */
 extern int bpf_ct_set_nat_info(struct nf_conn___init *ct, union nf_inet_addr *addr, int port,
 			       enum nf_nat_manip_type manip) __ksym __weak;
@@ -81,10 +86,12 @@ extern int bpf_ct_set_nat_info(struct nf_conn___init *ct, union nf_inet_addr *ad
 /* Milliseconds. It holds until the first packet passes the kernel's hooks, which set their own. */
 extern void bpf_ct_set_timeout(struct nf_conn___init *ct, __u32 timeout_ms) __ksym __weak;
 
-/* NULL: one of its two tuples is in the table already, expired or not (or the chain is too long); it is freed. */
+/* NULL: one of its two tuples is in the table already, expired or not (or the chain is too long);
+ * it is freed. */
 extern struct nf_conn *bpf_ct_insert_entry(struct nf_conn___init *ct) __ksym __weak;
 
-/* Milliseconds; 0 ends the entry: whoever looks it up next removes it. -EPERM: fixed by its owner. */
+/* Milliseconds; 0 ends the entry: whoever looks it up next removes it. -EPERM: fixed by its owner.
+ */
 extern int bpf_ct_change_timeout(struct nf_conn *ct, __u32 timeout_ms) __ksym __weak;
 
 extern void bpf_ct_release(struct nf_conn *ct) __ksym __weak;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The maps and nothing else: made first, on any kernel that has bpffs, whatever becomes of the programs.
- * ctnat.bpf.c then finds them by their pins.
+ * The maps and nothing else: made first, on any kernel that has bpffs, whatever becomes of the
+ * programs. ctnat.bpf.c then finds them by their pins.
  */
 #include <linux/bpf.h>
 

@@ -3,8 +3,9 @@
 #define CTNAT_MAPS_H
 
 /*
- * All maps, typed, so that `bpftool map dump` prints names. What lies in them and who writes it: abi.h and the
- * table in README.md. User space pins them by name; the programs find them through libbpf's reuse of pins.
+ * All maps, typed, so that `bpftool map dump` prints names. What lies in them and who writes it:
+ * abi.h and the table in README.md. User space pins them by name; the programs find them through
+ * libbpf's reuse of pins.
  */
 #include <linux/bpf.h>
 

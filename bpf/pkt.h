@@ -3,12 +3,14 @@
 #define CTNAT_PKT_H
 
 /*
- * Parse once: a packet of either family becomes one struct, and nothing behind this file looks at bytes again.
+ * Parse once: a packet of either family becomes one struct, and nothing behind this file looks at
+ * bytes again.
  *
- * Bytes are copied out by bpf_skb_load_bytes(), not read in place: a pod decides how its frames are laid out
- * (packet_mmap(7) sends page fragments with nothing but the Ethernet header in front), and what the parser does not see
- * must not be what the stack sees. For the same reason the parser walks IPv6 extension headers and looks into first
- * fragments: neighbour discovery and DHCP are to be recognised wherever the kernel, too, would find them.
+ * Bytes are copied out by bpf_skb_load_bytes(), not read in place: a pod decides how its frames are
+ * laid out (packet_mmap(7) sends page fragments with nothing but the Ethernet header in front), and
+ * what the parser does not see must not be what the stack sees. For the same reason the parser
+ * walks IPv6 extension headers and looks into first fragments: neighbour discovery and DHCP are to
+ * be recognised wherever the kernel, too, would find them.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -290,8 +292,8 @@ bad:
 }
 
 /*
- * False: no header of the family that the frame announces. The stack drops such a packet before it looks at any address,
- * so letting it pass lets nobody speak.
+ * False: no header of the family that the frame announces. The stack drops such a packet before it
+ * looks at any address, so letting it pass lets nobody speak.
  */
 static __always_inline bool parse(struct __sk_buff *skb, struct pkt *pkt)
 {
@@ -324,7 +326,8 @@ static __always_inline bool load_net(struct __sk_buff *skb, __u32 off, void *to,
 
 	if (!bpf_skb_load_bytes_relative(skb, off, to, len, BPF_HDR_START_NET))
 		return true;
-	/* It reads the linear part only. The stack has the headers there, a packet socket need not. */
+	/* It reads the linear part only. The stack has the headers there, a packet socket need not.
+	 */
 	bpf_skb_pull_data(skb, skb->len < headers ? skb->len : headers);
 	return !bpf_skb_load_bytes_relative(skb, off, to, len, BPF_HDR_START_NET);
 }

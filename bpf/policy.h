@@ -3,12 +3,13 @@
 #define CTNAT_POLICY_H
 
 /*
- * Decisions: who speaks, to which class of destination, within which limit. They read maps and a parsed packet, and
- * change nothing but the pod's budget.
+ * Decisions: who speaks, to which class of destination, within which limit. They read maps and a
+ * parsed packet, and change nothing but the pod's budget.
  *
- * A pod speaks with its own addresses. Whatever else arrives from its veth is a mistake or an attack, and the node
- * must be as it was before: no neighbour entry, no route, no answer. What IPv6 needs before and beside the pod's own
- * addresses is let through by name, and little of it: neighbour solicitation and advertisement, MLD reports.
+ * A pod speaks with its own addresses. Whatever else arrives from its veth is a mistake or an
+ * attack, and the node must be as it was before: no neighbour entry, no route, no answer. What IPv6
+ * needs before and beside the pod's own addresses is let through by name, and little of it:
+ * neighbour solicitation and advertisement, MLD reports.
  */
 #include "maps.h"
 #include "pkt.h"
@@ -26,12 +27,14 @@
 #define DHCP6_SERVER	547
 
 /*
- * Packets a second that a veth may send with a link-local source. Each new source can cost the node a neighbour entry,
- * of a table that all pods share and whose entries live for at least 5 s: a pod may take some 40 of its 1024.
+ * Packets a second that a veth may send with a link-local source. Each new source can cost the node
+ * a neighbour entry, of a table that all pods share and whose entries live for at least 5 s: a pod
+ * may take some 40 of its 1024.
  */
 #define LINK_LOCAL_LIMIT 8
 
-/* fe80::1, the gateway of every pod (POD_GATEWAY6 in core/network.h): the node's, and nobody else speaks for it. */
+/* fe80::1, the gateway of every pod (POD_GATEWAY6 in core/network.h): the node's, and nobody else
+ * speaks for it. */
 static const struct addr gateway6 = { .byte = { [0] = 0xfe, [1] = 0x80, [15] = 1 } };
 
 static __always_inline bool addr_equal(const struct addr *a, const struct addr *b)
@@ -69,7 +72,8 @@ static __always_inline struct budget *budget_of(const struct __sk_buff *skb)
 		bpf_map_update_elem(&budgets, &ifindex, &fresh, BPF_NOEXIST);
 		return bpf_map_lookup_elem(&budgets, &ifindex);
 	}
-	/* Two CPUs may both begin the second: then a few inserts are forgotten, which is no harm. */
+	/* Two CPUs may both begin the second: then a few inserts are forgotten, which is no harm.
+	 */
 	if (budget->second != second)
 		*budget = fresh;
 	return budget;
@@ -121,9 +125,10 @@ static __always_inline enum reason rogue(const struct pkt *pkt)
 }
 
 /*
- * A solicitation speaks for its source, which has been checked; if that is ::, and an advertisement always, it claims
- * its target. Hop limit 255 says that it was not forwarded (RFC 4861); extension headers and fragments (RFC 6980)
- * have no honest use here, and the kernel's idea of them need not be ours.
+ * A solicitation speaks for its source, which has been checked; if that is ::, and an advertisement
+ * always, it claims its target. Hop limit 255 says that it was not forwarded (RFC 4861); extension
+ * headers and fragments (RFC 6980) have no honest use here, and the kernel's idea of them need not
+ * be ours.
  */
 static __always_inline enum reason judge_nd(const struct __sk_buff *skb, const struct pkt *pkt, bool own_source)
 {
@@ -144,7 +149,8 @@ static __always_inline enum reason judge_nd(const struct __sk_buff *skb, const s
 }
 
 /*
- * Who speaks? GO_ON: the pod *pod, with an address of its own; or, only where spoof_check is off, somebody else, and
+ * Who speaks? GO_ON: the pod *pod, with an address of its own; or, only where spoof_check is off,
+ * somebody else, and
  * *pod is NULL. The order matters: what may never be said at all comes before the question who says it.
  */
 static __always_inline enum reason judge_speaker(const struct __sk_buff *skb, const struct config *cfg,
@@ -170,9 +176,9 @@ static __always_inline enum reason judge_speaker(const struct __sk_buff *skb, co
 }
 
 /*
- * ARP speaks for its sender's addresses: the IP must be the pod's, the MAC the one that sent the frame (not that of the
- * pod's record: `tuning` may have changed it). Only requests and replies; probes (sender 0.0.0.0) get no answer,
- * and so find what they ask for free.
+ * ARP speaks for its sender's addresses: the IP must be the pod's, the MAC the one that sent the
+ * frame (not that of the pod's record: `tuning` may have changed it). Only requests and replies;
+ * probes (sender 0.0.0.0) get no answer, and so find what they ask for free.
  */
 static __always_inline enum reason judge_arp(struct __sk_buff *skb)
 {
@@ -197,12 +203,13 @@ static __always_inline enum reason judge_arp(struct __sk_buff *skb)
 }
 
 /*
- * What the frame says, before any header in it is believed. Only a frame to a foreign MAC is let go unseen, because the
- * stack drops it; to broadcast and multicast MACs speak the very ARP and neighbour discovery that must be judged.
+ * What the frame says, before any header in it is believed. Only a frame to a foreign MAC is let go
+ * unseen, because the stack drops it; to broadcast and multicast MACs speak the very ARP and
+ * neighbour discovery that must be judged.
  *
- * The same with VLAN tags: the kernel has taken the first one off before we run. With VID 0 it goes on as if there had been
- * none, so a tagged packet is judged as any other (and never translated: judge_shape). A second tag would be taken
- * off behind us, and what it covers delivered unjudged.
+ * The same with VLAN tags: the kernel has taken the first one off before we run. With VID 0 it goes
+ * on as if there had been none, so a tagged packet is judged as any other (and never translated:
+ * judge_shape). A second tag would be taken off behind us, and what it covers delivered unjudged.
  */
 static __always_inline enum reason judge_frame(struct __sk_buff *skb)
 {
@@ -215,7 +222,8 @@ static __always_inline enum reason judge_frame(struct __sk_buff *skb)
 	return is_ip(skb) ? GO_ON : REASON_PASS_NOT_OURS;
 }
 
-/* Only what both sides understand alike is looked up in conntrack; the stack is always right about the rest. */
+/* Only what both sides understand alike is looked up in conntrack; the stack is always right about
+ * the rest. */
 static __always_inline enum reason judge_shape(const struct __sk_buff *skb, const struct pkt *pkt, const struct pod *pod)
 {
 	if (skb->pkt_type != PACKET_HOST || skb->vlan_present)

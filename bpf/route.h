@@ -3,9 +3,10 @@
 #define CTNAT_ROUTE_H
 
 /*
- * Which way a new flow leaves, and with which address of the node: asked of the FIB as the stack will ask it, with the
- * source before and the destination after translation (SNAT happens behind routing, and changes no destination).
- * Policy routing, multipath and VRFs are followed so; a rule on a mark that some table sets in prerouting is not.
+ * Which way a new flow leaves, and with which address of the node: asked of the FIB as the stack
+ * will ask it, with the source before and the destination after translation (SNAT happens behind
+ * routing, and changes no destination). Policy routing, multipath and VRFs are followed so; a rule
+ * on a mark that some table sets in prerouting is not.
  */
 #include "maps.h"
 #include "pkt.h"
@@ -45,8 +46,9 @@ static __always_inline bool is_forwarded(long fib_ret)
 }
 
 /*
- * The FIB says NOT_FWDED of the node's own addresses. It also says so of what has no route at all, which an address
- * that the node has lost could be only where the uplink keeps other addresses and there is no default route.
+ * The FIB says NOT_FWDED of the node's own addresses. It also says so of what has no route at all,
+ * which an address that the node has lost could be only where the uplink keeps other addresses and
+ * there is no default route.
  */
 static __always_inline bool is_still_ours(struct __sk_buff *skb, const struct pkt *pkt, const struct addr *addr)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Does an entry that BPF inserts live? On 6.3 to 6.5.5, and some 6.1.y before about 6.1.56, it looks expired at once.
- * Run in a network namespace of its own; returns 0, or the number of the step that failed.
+ * Does an entry that BPF inserts live? On 6.3 to 6.5.5, and some 6.1.y before about 6.1.56, it
+ * looks expired at once. Run in a network namespace of its own; returns 0, or the number of the
+ * step that failed.
  */
 #include <linux/bpf.h>
 #include <linux/in.h>

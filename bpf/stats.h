@@ -22,8 +22,8 @@ static __always_inline void count(const struct __sk_buff *skb, enum reason reaso
 }
 
 /*
- * A pass is TC_ACT_UNSPEC, never TC_ACT_OK: OK ends the classification, and programs and filters of others behind
- * ours, the bandwidth plugin's among them, would be skipped in silence.
+ * A pass is TC_ACT_UNSPEC, never TC_ACT_OK: OK ends the classification, and programs and filters of
+ * others behind ours, the bandwidth plugin's among them, would be skipped in silence.
  */
 static __always_inline int leave(const struct __sk_buff *skb, enum reason reason)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory. An attachment is made by steps in a fixed order, each of which knows how to undo itself; ADD does them first to
- * last, DEL undoes them last to first. There is one list, so ADD and DEL cannot drift apart:
+ * Theory. An attachment is made by steps in a fixed order, each of which knows how to undo itself;
+ * ADD does them first to last, DEL undoes them last to first. There is one list, so ADD and DEL
+ * cannot drift apart:
  *
  *	step		do						undo
  *	record		`attachments`: pending				forget it
@@ -14,14 +15,15 @@
  *	routes		host routes to the addresses			-
  *	ready		`pods` and `attachments`: ready			dying: from_pod drops from now on
  *
- * Read the right column upwards and the order of DEL is: dying, link gone, conntrack flushed, address free, forgotten. So an
- * address is never handed out while somebody can still speak from it, or while an entry could deliver to it; and never
- * forgotten before all is done.
+ * Read the right column upwards and the order of DEL is: dying, link gone, conntrack flushed,
+ * address free, forgotten. So an address is never handed out while somebody can still speak from
+ * it, or while an entry could deliver to it; and never forgotten before all is done.
  *
- * A crash at any instruction: the record is the first thing made and the last forgotten, so whatever exists has a record
- * that is not ready, and a lock that is free. The next ADD of the same key unmakes it first; DEL and GC unmake it; an ADD that
- * runs out of addresses too. The record's own list of addresses is only complete once it is ready; before that
- * `pods` is walked for what bears the key. No undo believes the record further than that: each asks the kernel, and takes
+ * A crash at any instruction: the record is the first thing made and the last forgotten, so
+ * whatever exists has a record that is not ready, and a lock that is free. The next ADD of the same
+ * key unmakes it first; DEL and GC unmake it; an ADD that runs out of addresses too. The record's
+ * own list of addresses is only complete once it is ready; before that `pods` is walked for what
+ * bears the key. No undo believes the record further than that: each asks the kernel, and takes
  * "already gone" for done.
  *
  * Everything here happens under the attachment's lock.
@@ -148,8 +150,9 @@ static int free_one(struct attachment_work *w, const struct addr *addr, struct e
 }
 
 /*
- * Tells the delegate that gave the addresses. A network that has moved to another IPAM plugin since then has no
- * configuration for the old one any more: what it can do with the new one is tried, and must not keep the pod from going.
+ * Tells the delegate that gave the addresses. A network that has moved to another IPAM plugin since
+ * then has no configuration for the old one any more: what it can do with the new one is tried, and
+ * must not keep the pod from going.
  */
 static int undelegate(struct attachment_work *w, struct err *err)
 {
@@ -165,7 +168,8 @@ static int undelegate(struct attachment_work *w, struct err *err)
 	return 0;
 }
 
-/* The delegate forgets first: were it told last, a crash between would leave its address taken with nobody to tell it. */
+/* The delegate forgets first: were it told last, a crash between would leave its address taken with
+ * nobody to tell it. */
 static int undo_addresses(struct attachment_work *w, struct err *err)
 {
 	int ret = w->is_delegated ? undelegate(w, err) : 0;
@@ -329,7 +333,8 @@ int attachment_unmake(struct attachment_work *w, struct err *err)
 	return undo_from(w, N_STEPS - 1, err);
 }
 
-/* Of the record's addresses those that still are the attachment's: a DEL that died half-way has freed some. */
+/* Of the record's addresses those that still are the attachment's: a DEL that died half-way has
+ * freed some. */
 static void keep_owned(struct attachment_work *w)
 {
 	struct pod pod;

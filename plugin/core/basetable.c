@@ -90,7 +90,8 @@ static int collect(const struct node *node, struct collect *c, struct err *err)
 	return ret < 0 ? err_set(err, ret, "read the maps for the base table") : 0;
 }
 
-/* Both families' intervals of one class, one behind the other. Returns an array that the caller frees. */
+/* Both families' intervals of one class, one behind the other. Returns an array that the caller
+ * frees. */
 static struct addr_range *flatten(const struct classed_cidr *in, size_t n, __u32 class, size_t *n_out)
 {
 	size_t max = 2 * n + 1;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: CHECK asks for each thing that ADD made, in the order in which it was made, and names the first that is not as
- * it was. It allows what plugins behind us in the chain rightly change: `tuning` may set another MAC, which makes the kernel
- * flush the pod's permanent gateway entry (then none, or one that the kernel learned, is right), and
- * another MTU; `bandwidth` adds qdiscs and filters. It looks at our program, not at who else is on the hook.
+ * Theory: CHECK asks for each thing that ADD made, in the order in which it was made, and names the
+ * first that is not as it was. It allows what plugins behind us in the chain rightly change:
+ * `tuning` may set another MAC, which makes the kernel flush the pod's permanent gateway entry
+ * (then none, or one that the kernel learned, is right), and another MTU; `bandwidth` adds qdiscs
+ * and filters. It looks at our program, not at who else is on the hook.
  */
 #include <errno.h>
 #include <linux/if.h>
@@ -204,8 +205,9 @@ static int check_pod(struct attachment_work *w, const struct link *host, const s
 	for (int v6 = 0; v6 < 2 && !ret; v6++)
 		if (has_family(w, v6 ? AF_INET6 : AF_INET))
 			ret = check_gateway(w, host, pod, v6 ? AF_INET6 : AF_INET, err);
-	/* A delegate's routes are in nobody's memory; those of the configuration are known. A second interface of a
-	 * pod left the first one's route alone: so any interface of the pod will do. */
+	/* A delegate's routes are in nobody's memory; those of the configuration are known. A
+	 * second interface of a pod left the first one's route alone: so any interface of the pod
+	 * will do. */
 	for (size_t i = 0; i < w->net->n_routes && !ret; i++) {
 		int family = addr_family(&w->net->routes[i].dst.addr);
 		struct route route = {

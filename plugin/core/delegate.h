@@ -3,9 +3,10 @@
 #define CTNAT_CORE_DELEGATE_H
 
 /*
- * A delegated IPAM plugin, executed as the CNI specification 1.1.0 says (section 4): the same environment with the
- * verb's CNI_COMMAND, the same configuration on stdin, found along CNI_PATH. core decides when; how its JSON reads is the
- * front end's business, so a request carries the function that runs it (cni/ipam_exec.c).
+ * A delegated IPAM plugin, executed as the CNI specification 1.1.0 says (section 4): the same
+ * environment with the verb's CNI_COMMAND, the same configuration on stdin, found along CNI_PATH.
+ * core decides when; how its JSON reads is the front end's business, so a request carries the
+ * function that runs it (cni/ipam_exec.c).
  */
 #include "base/err.h"
 #include "core/network.h"
@@ -19,9 +20,9 @@ struct delegate_result {
 };
 
 /*
- * delegate_fn (network.h): runs the IPAM plugin named net->ipam_type. `out` only for ADD. For CHECK, GC and STATUS: 0
- * without running it if its VERSION does not know the verb (CHECK from 0.4.0, GC and STATUS from 1.1.0). Its own error
- * comes back with its own code and message.
+ * delegate_fn (network.h): runs the IPAM plugin named net->ipam_type. `out` only for ADD. For
+ * CHECK, GC and STATUS: 0 without running it if its VERSION does not know the verb (CHECK from
+ * 0.4.0, GC and STATUS from 1.1.0). Its own error comes back with its own code and message.
  */
 
 #endif

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: a node that forwards IPv6 stops to accept router advertisements, and loses the default route it has from
- * one, unless accept_ra is 2. So every device that accepts them (1) gets 2 *before* forwarding is switched on; not
- * `default`, which would let every later veth of anybody accept them too. Nothing else is changed node-wide. Each change
- * is recorded with what was before, once: a second ADD finds the wished value and writes nothing.
+ * Theory: a node that forwards IPv6 stops to accept router advertisements, and loses the default
+ * route it has from one, unless accept_ra is 2. So every device that accepts them (1) gets 2
+ * *before* forwarding is switched on; not `default`, which would let every later veth of anybody
+ * accept them too. Nothing else is changed node-wide. Each change is recorded with what was before,
+ * once: a second ADD finds the wished value and writes nothing.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -31,8 +32,8 @@ static int change(struct node *node, const char *path, const char *from, const c
 	return sysctl_write(path, to, err);
 }
 
-/* Sets the sysctl to `to` if it is `from`, or whatever it is with from NULL. One that is not there (IPv6 switched
- * off) is as it should be. */
+/* Sets the sysctl to `to` if it is `from`, or whatever it is with from NULL. One that is not there
+ * (IPv6 switched off) is as it should be. */
 static int want(struct node *node, const char *path, const char *from, const char *to, struct err *err)
 {
 	char now[16];

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: GC is told which attachments of a network live, and removes the network's others. Four kinds of leftovers:
+ * Theory: GC is told which attachments of a network live, and removes the network's others. Four
+ * kinds of leftovers:
  *
  *	records		of the network that are not among the living
  *	links		whose alias names the network, without a record and not among the living
  *	addresses	in `pods` whose owner has no record at all (of whatever network: nobody can come for them)
  *	the delegate's	by its own GC
  *
- * What somebody works on (its lock is held) is left alone, pending or not: it is either on its way to be alive, or on its
- * way out. GC goes on after a failure and reports the first.
+ * What somebody works on (its lock is held) is left alone, pending or not: it is either on its way
+ * to be alive, or on its way out. GC goes on after a failure and reports the first.
  */
 #include <errno.h>
 #include <string.h>
@@ -47,7 +48,8 @@ static void note_failure(struct gc *gc, int ret, const struct err *err)
 		*gc->err = *err;
 }
 
-/* Unmakes the attachment if nobody works on it and it still is what it seemed: `recorded` or not. */
+/* Unmakes the attachment if nobody works on it and it still is what it seemed: `recorded` or not.
+ */
 static void collect(struct gc *gc, const struct attachment_key *key, bool recorded)
 {
 	struct request stale = *gc->req;

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: bpffs can vanish under running pods (unmounted, or another instance mounted over it). The pods keep working:
- * programs and maps live as long as something holds them. But the next ADD finds no maps and makes new ones, and an
- * empty `pods` would hand out addresses that are in use. So whoever makes maps first reads the pods back from what
- * cannot vanish without them: the host link's alias says network, container and interface, and the routes to it
- * that bear our protocol number say the addresses. Then from_pod is put on every such link anew, because the one
- * that is there asks the old maps.
+ * Theory: bpffs can vanish under running pods (unmounted, or another instance mounted over it). The
+ * pods keep working: programs and maps live as long as something holds them. But the next ADD finds
+ * no maps and makes new ones, and an empty `pods` would hand out addresses that are in use. So
+ * whoever makes maps first reads the pods back from what cannot vanish without them: the host
+ * link's alias says network, container and interface, and the routes to it that bear our protocol
+ * number say the addresses. Then from_pod is put on every such link anew, because the one that is
+ * there asks the old maps.
  *
- * An alias is set after the link is created, so a link without one belongs to an ADD that has not finished; its own
- * record, or DEL by the link's name, deals with that.
+ * An alias is set after the link is created, so a link without one belongs to an ADD that has not
+ * finished; its own record, or DEL by the link's name, deals with that.
  */
 #include <errno.h>
 #include <string.h>

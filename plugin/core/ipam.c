@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: an address is taken when `pods` has it as a key. Creating the key with BPF_NOEXIST is atomic, so two
- * ADDs at once cannot take the same one, and no lock is held while looking for a free one. The entry says who owns it:
- * (container ID, ifname). Only the owner frees it, and only under the owner's lock (identity.h), so nobody frees an
- * address between another's look and delete.
+ * Theory: an address is taken when `pods` has it as a key. Creating the key with BPF_NOEXIST is
+ * atomic, so two ADDs at once cannot take the same one, and no lock is held while looking for a
+ * free one. The entry says who owns it: (container ID, ifname). Only the owner frees it, and only
+ * under the owner's lock (identity.h), so nobody frees an address between another's look and
+ * delete.
  *
- * Addresses go round: a cursor per range remembers where the last search ended, so that an address which was freed is
- * the last to be handed out again, and a peer that still sends to it does not reach the next pod. The cursor is a hint
- * that nobody locks: what is lost by a race is a longer search, never an address.
+ * Addresses go round: a cursor per range remembers where the last search ended, so that an address
+ * which was freed is the last to be handed out again, and a peer that still sends to it does not
+ * reach the next pod. The cursor is a hint that nobody locks: what is lost by a race is a longer
+ * search, never an address.
  */
 #include <errno.h>
 #include <stdatomic.h>

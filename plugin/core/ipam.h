@@ -7,7 +7,8 @@
 #include "kern/maps.h"
 
 /*
- * Takes one address of each set of net, those of net->ips where they were asked for. All or nothing.
+ * Takes one address of each set of net, those of net->ips where they were asked for. All or
+ * nothing.
  * -ENOSPC: a set has no free address; -EADDRINUSE: an address that was asked for is taken, *holder (if not NULL) says by
  * whom. Both with CNI_EXHAUSTED and a message.
  */
@@ -21,7 +22,8 @@ int ipam_claim(const struct maps *maps, const struct attachment_key *key, const 
 /* Frees the address if it is key's; success if it is free, or somebody else's. */
 int ipam_free(const struct maps *maps, const struct attachment_key *key, const struct addr *addr, struct err *err);
 
-/* The addresses that bear key as their owner, by walking the map: for attachments that never became ready. */
+/* The addresses that bear key as their owner, by walking the map: for attachments that never became
+ * ready. */
 int ipam_owned(const struct maps *maps, const struct attachment_key *key, struct addr out[POD_ADDRS_MAX], size_t *n,
 	       struct err *err);
 

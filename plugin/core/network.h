@@ -4,8 +4,8 @@
 
 /*
  * What the front end was asked, free of JSON: core never sees a cJSON *, the front end never a map.
- * Plain values of fixed size: nothing in a request is owned or freed. `config` and `cni_path` are texts of main's and the
- * environment's.
+ * Plain values of fixed size: nothing in a request is owned or freed. `config` and `cni_path` are
+ * texts of main's and the environment's.
  */
 #include <stdbool.h>
 #include <stddef.h>

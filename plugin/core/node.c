@@ -7,7 +7,8 @@
  *	base table	`inet ctnat`: the NAT hooks that our entries need, the fallback, the drop of unrouted services
  *	sysctls		forwarding
  *
- * No daemon makes it: the first ADD after a boot does, and each ADD makes sure of it. That is two paths:
+ * No daemon makes it: the first ADD after a boot does, and each ADD makes sure of it. That is two
+ * paths:
  *
  *	fast	maps open, `config` says that they are whole and of this node, the settings are those of this network, the
  *		pod ranges are known, the uplinks' addresses still are the node's, and nobody changed the ruleset
@@ -16,11 +17,13 @@
  *		crash leaves no lie: `config.created`, written last, is what the fast path believes. Every part of
  *		it can be done again over what is there.
  *
- * The order within node_build() is that of its table of parts; the maps are there before. The table comes before the programs, because it makes a modular kernel load nf_nat,
- * whose BTF the programs need. Before the guard stands on the uplinks no new pod's veth is up, for those come after.
+ * The order within node_build() is that of its table of parts; the maps are there before. The table
+ * comes before the programs, because it makes a modular kernel load nf_nat, whose BTF the programs
+ * need. Before the guard stands on the uplinks no new pod's veth is up, for those come after.
  *
- * Settings have one owner. Without a daemon it is the network whose ADD made the state: a change of its
- * configuration is applied by its next ADD; another network must agree with it, or is refused with error 7.
+ * Settings have one owner. Without a daemon it is the network whose ADD made the state: a change of
+ * its configuration is applied by its next ADD; another network must agree with it, or is refused
+ * with error 7.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -73,7 +76,8 @@ static int open_sockets(struct node *node, struct err *err)
 	return ret < 0 ? ret : nl_open(&node->nf, NETLINK_NETFILTER, err);
 }
 
-/* Maps and config of this node. -ENOENT: there are none, or a first ADD died before it had made them. */
+/* Maps and config of this node. -ENOENT: there are none, or a first ADD died before it had made
+ * them. */
 static int open_state(struct node *node, struct err *err)
 {
 	unsigned long long cookie;
@@ -154,7 +158,8 @@ static bool table_untouched(struct node *node)
 	return !nft_generation(&node->nf, &generation, NULL) && generation == node->config.nft_generation;
 }
 
-/* The ruleset changed, but not our table: believe the new generation. The generation is read before the table is. */
+/* The ruleset changed, but not our table: believe the new generation. The generation is read before
+ * the table is. */
 static int accept_ruleset(struct node *node, struct err *err)
 {
 	__u32 generation;
@@ -304,7 +309,8 @@ static int node_build(struct node *node, const struct network *net, bool fresh, 
 	return 0;
 }
 
-/* The ruleset changes all the time on a node with kube-proxy: our table mostly is whole all the same. */
+/* The ruleset changes all the time on a node with kube-proxy: our table mostly is whole all the
+ * same. */
 static bool only_ruleset_changed(struct node *node, const struct network *net)
 {
 	return !settings_agree(&node->config, net, NULL) && ranges_known(node, net) && uplinks_stand(node) &&

@@ -29,15 +29,17 @@ bool node_has_state(const struct node *node);
 void node_close(struct node *node);
 
 /*
- * Makes the base state true for net and opens it: on a node where it is true already, some ten system calls. CNI_INVALID_CONFIG if
- * the node keys of net contradict those of another network.
+ * Makes the base state true for net and opens it: on a node where it is true already, some ten
+ * system calls. CNI_INVALID_CONFIG if the node keys of net contradict those of another network.
  */
 int node_ensure(struct node *node, const struct network *net, struct err *err);
 
-/* Is the base state whole? Names the first part that is not: sysctl, base table, guard program. Changes nothing. */
+/* Is the base state whole? Names the first part that is not: sysctl, base table, guard program.
+ * Changes nothing. */
 int node_verify(struct node *node, struct err *err);
 
-/* Still the bpffs that was opened? -EAGAIN (CNI_TRY_AGAIN) if it was unmounted or covered meanwhile. */
+/* Still the bpffs that was opened? -EAGAIN (CNI_TRY_AGAIN) if it was unmounted or covered
+ * meanwhile. */
 int node_same_instance(const struct node *node, struct err *err);
 
 /* Removes all base state and returns recorded sysctls to what they were, but for forwarding. */

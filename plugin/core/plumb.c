@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: point to point. The pod has its addresses as /32 and /128, so it asks for nobody but its gateway, which is
- * the same for every pod (169.254.1.1, fe80::1) and is an address of the host's side of its own veth. So nothing is bridged,
- * nothing is proxied, and the host answers ARP and ND by itself. The pod also gets a permanent neighbour entry for the
- * gateway, which saves the first packet a round trip; it is no more than that, for `tuning` with a `mac` flushes it. The host
- * does not claim to know the pod's MAC, which may change; it only reserves the entry, so that a node may have more pods
- * than the kernel's neighbour table has room for (1024).
+ * Theory: point to point. The pod has its addresses as /32 and /128, so it asks for nobody but its
+ * gateway, which is the same for every pod (169.254.1.1, fe80::1) and is an address of the host's
+ * side of its own veth. So nothing is bridged, nothing is proxied, and the host answers ARP and ND
+ * by itself. The pod also gets a permanent neighbour entry for the gateway, which saves the first
+ * packet a round trip; it is no more than that, for `tuning` with a `mac` flushes it. The host does
+ * not claim to know the pod's MAC, which may change; it only reserves the entry, so that a node may
+ * have more pods than the kernel's neighbour table has room for (1024).
  *
- * Both MACs are set when the veth is created: a MAC that is set later changes under udev's eyes, and neighbours would have
- * to be told. No DAD is waited for: an address that `pods` gave out is nobody else's.
+ * Both MACs are set when the veth is created: a MAC that is set later changes under udev's eyes,
+ * and neighbours would have to be told. No DAD is waited for: an address that `pods` gave out is
+ * nobody else's.
  *
- * A host route per address names the node's own address as the preferred source, so that the node speaks to its pods
- * as itself. IPv4 drops such a route when the node loses that address (IPv6 only forgets the source), so a second one of
- * a worse metric stands behind it, for which the kernel chooses: any address of the node, for 169.254.1.1 has scope host and
- * is no choice. A node that changes its address thus keeps its pods. from_pod is on the link before it is up, and lets nothing through before the pod is ready.
+ * A host route per address names the node's own address as the preferred source, so that the node
+ * speaks to its pods as itself. IPv4 drops such a route when the node loses that address (IPv6 only
+ * forgets the source), so a second one of a worse metric stands behind it, for which the kernel
+ * chooses: any address of the node, for 169.254.1.1 has scope host and is no choice. A node that
+ * changes its address thus keeps its pods. from_pod is on the link before it is up, and lets
+ * nothing through before the pod is ready.
  */
 #include <errno.h>
 #include <linux/if_addr.h>
@@ -55,7 +59,8 @@ static const int families[] = { AF_INET, AF_INET6 };
 
 /* ---- link ------------------------------------------------------------------------------------------- */
 
-/* Whose name was taken: that of the host's side, by a link without a record (then it goes), or the pod's? */
+/* Whose name was taken: that of the host's side, by a link without a record (then it goes), or the
+ * pod's? */
 static int clear_leftover(struct attachment_work *w, struct err *err)
 {
 	struct link link;
@@ -113,7 +118,8 @@ int plumb_program(struct attachment_work *w, struct err *err)
 
 /* ---- the host's side -------------------------------------------------------------------------------- */
 
-/* A sysctl of the interface, of this or of the pod's namespace. One that is not there (no IPv6) is as it should be. */
+/* A sysctl of the interface, of this or of the pod's namespace. One that is not there (no IPv6) is
+ * as it should be. */
 static int set_conf(int family, const char *ifname, const char *name, const char *value, struct err *err)
 {
 	char path[96];
@@ -244,7 +250,8 @@ static int pod_routes(struct attachment_work *w, int ifindex, struct err *err)
 		if (!has_family(w, family))
 			continue;
 		ret = rtnl_route_add(&w->pod_rt, &route, err);
-		/* another interface of this pod has the same route (net1 beside eth0): the first one keeps it */
+		/* another interface of this pod has the same route (net1 beside eth0): the first
+		 * one keeps it */
 		if (ret < 0 && ret != -EEXIST)
 			return err_wrap(err, "route %s", cidr_format(&routes[i].dst, text));
 	}

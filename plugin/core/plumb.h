@@ -3,8 +3,8 @@
 #define CTNAT_CORE_PLUMB_H
 
 /*
- * The kernel's side of an attachment: five steps of the table in attachment.c. None has an undo of its own: deleting the
- * link takes all of it.
+ * The kernel's side of an attachment: five steps of the table in attachment.c. None has an undo of
+ * its own: deleting the link takes all of it.
  */
 #include "core/attachment.h"
 #include "kern/rtnl_route.h"
@@ -21,7 +21,8 @@ int plumb_routes(struct attachment_work *w, struct err *err);
 /* The node's routes to this address of the pod. Returns their number. */
 size_t plumb_host_routes(const struct attachment_work *w, const struct addr *addr, struct route out[2]);
 
-/* The routes of the pod: those of the configuration or the delegate, of families that the pod has. */
+/* The routes of the pod: those of the configuration or the delegate, of families that the pod has.
+ */
 const struct pod_route *plumb_pod_routes(const struct attachment_work *w, size_t *n);
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: the verbs ADD, DEL, CHECK, GC and STATUS as a runtime means them, each of them a few lines over the node (node.h) and
- * the attachment (attachment.h). ADD may change the node; all others take it as they find it, and DEL and GC succeed on
- * a node that has nothing.
+ * Theory: the verbs ADD, DEL, CHECK, GC and STATUS as a runtime means them, each of them a few
+ * lines over the node (node.h) and the attachment (attachment.h). ADD may change the node; all
+ * others take it as they find it, and DEL and GC succeed on a node that has nothing.
  */
 #include <errno.h>
 #include <string.h>

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: a pod whose namespace is gone has no veth, for the kernel takes both ends. So a ready attachment without its
- * host link is dead, even if its DEL never comes. An attachment that is pending or dying has an owner as long as somebody
- * holds its lock; the lock is never waited for here, because the caller holds one itself: two ADDs that reclaimed
- * each other would wait for ever.
+ * Theory: a pod whose namespace is gone has no veth, for the kernel takes both ends. So a ready
+ * attachment without its host link is dead, even if its DEL never comes. An attachment that is
+ * pending or dying has an owner as long as somebody holds its lock; the lock is never waited for
+ * here, because the caller holds one itself: two ADDs that reclaimed each other would wait for
+ * ever.
  *
- * What a delegated IPAM plugin gave can only be given back with that network's own configuration: attachments of
- * other networks with a delegate are left to their own DEL or GC.
+ * What a delegated IPAM plugin gave can only be given back with that network's own configuration:
+ * attachments of other networks with a delegate are left to their own DEL or GC.
  */
 #include <errno.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: every destination has one class, that of the longest prefix that holds it (design: bpf, kernel, service,
- * leave; bpf/abi.h). The list below is written in order of authority: where the same prefix comes twice, the later one
- * counts. A longer prefix always wins over a shorter one, whoever gave it, so "everything in 10/8 stays, but 10.9/16"
- * needs no order.
+ * Theory: every destination has one class, that of the longest prefix that holds it (design: bpf,
+ * kernel, service, leave; bpf/abi.h). The list below is written in order of authority: where the
+ * same prefix comes twice, the later one counts. A longer prefix always wins over a shorter one,
+ * whoever gave it, so "everything in 10/8 stays, but 10.9/16" needs no order.
  *
  *	the rest of the world			bpf
  *	multicast, limited broadcast		leave
@@ -188,7 +188,8 @@ static int forget_unwanted(const void *key, const void *value, void *data)
 	return class->pod_range ? map_set(f->fd, key, &left) : map_delete(f->fd, key);
 }
 
-/* What is wanted is written before what is not wanted goes: no destination is without a class meanwhile. */
+/* What is wanted is written before what is not wanted goes: no destination is without a class
+ * meanwhile. */
 static int write_classes(struct node *node, const struct wanted *w, struct err *err)
 {
 	struct forgetting f = { w, node->maps.fd[MAP_MASQ_CIDRS] };

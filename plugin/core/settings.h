@@ -7,8 +7,8 @@
 
 __u64 settings_hash(const struct node_settings *settings);
 
-/* Makes `masq_cidrs` say what net's settings and ranges say, but keeps pod ranges of other networks, and
- * fills the settings' fields of node->config (which node_ensure() writes). */
+/* Makes `masq_cidrs` say what net's settings and ranges say, but keeps pod ranges of other
+ * networks, and fills the settings' fields of node->config (which node_ensure() writes). */
 int settings_apply(struct node *node, const struct network *net, struct err *err);
 
 /* Adds net's pod ranges to `masq_cidrs`; what is there stays. */

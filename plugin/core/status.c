@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: STATUS answers "would an ADD succeed?" and a runtime that hears no soon calls the node NotReady and moves its
- * pods. So it says no (50) only for what no later ADD can mend: the datapath that was asked for by name, the base
- * table or bpffs cannot be had, or every address is in use by a living pod; and for the last an operator may choose that a full
- * node is a healthy one (`statusWhenFull`). What is wrong in the configuration, and what a delegate says, keeps its
- * own code. A node without base state is healthy if the state can be made, so STATUS makes it, as an ADD would; and
- * that tries, once a boot, whether conntrack entries that BPF inserts live on this kernel (node.c).
+ * Theory: STATUS answers "would an ADD succeed?" and a runtime that hears no soon calls the node
+ * NotReady and moves its pods. So it says no (50) only for what no later ADD can mend: the datapath
+ * that was asked for by name, the base table or bpffs cannot be had, or every address is in use by
+ * a living pod; and for the last an operator may choose that a full node is a healthy one
+ * (`statusWhenFull`). What is wrong in the configuration, and what a delegate says, keeps its own
+ * code. A node without base state is healthy if the state can be made, so STATUS makes it, as an
+ * ADD would; and that tries, once a boot, whether conntrack entries that BPF inserts live on this
+ * kernel (node.c).
  */
 #include "core/attachment.h"
 #include "core/ipam.h"

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: an uplink is a device by which pods leave, with the address they leave with. Programs and base table read
- * both from the map, so TCP and ICMP of one pod come from one address. The address of a family is the default route's
- * preferred source if it names one, else the device's first global address that is not deprecated, tentative or
- * temporary: what the kernel itself would choose for a new connection.
+ * Theory: an uplink is a device by which pods leave, with the address they leave with. Programs and
+ * base table read both from the map, so TCP and ICMP of one pod come from one address. The address
+ * of a family is the default route's preferred source if it names one, else the device's first
+ * global address that is not deprecated, tentative or temporary: what the kernel itself would
+ * choose for a new connection.
  *
- * Uplinks that are no longer wanted lose the guard before they leave the map: the map is the only list of where
- * guards are.
+ * Uplinks that are no longer wanted lose the guard before they leave the map: the map is the only
+ * list of where guards are.
  */
 #include <errno.h>
 #include <linux/if_addr.h>
@@ -92,7 +93,8 @@ static int add_named(struct node *node, const struct node_settings *settings, st
 	return 0;
 }
 
-/* Asks the default routes: for the uplinks if none is named, and for preferred sources in any case. */
+/* Asks the default routes: for the uplinks if none is named, and for preferred sources in any case.
+ */
 static int ask_routes(struct node *node, bool named, struct found *found, struct err *err)
 {
 	const struct route_filter filter = { .default_only = true };

@@ -5,17 +5,19 @@
 /* The devices by which pods leave the node, and the guard on them. */
 #include "core/node.h"
 
-/* Makes map `uplinks` say what the node has now: the named devices, or those of the default routes; and fills
- * node->config.mtu if the settings leave it open. */
+/* Makes map `uplinks` say what the node has now: the named devices, or those of the default routes;
+ * and fills node->config.mtu if the settings leave it open. */
 int uplinks_refresh(struct node *node, const struct node_settings *settings, struct err *err);
 
 /* Do their addresses still belong to the node? */
 bool uplinks_stand(struct node *node);
 
-/* The address with which pods of this family leave: of the first uplink that has one; zero if none. */
+/* The address with which pods of this family leave: of the first uplink that has one; zero if none.
+ */
 struct addr uplink_address(const struct node *node, int family);
 
-/* The program that drops what would leave with a pod's address; a level without programs has none. */
+/* The program that drops what would leave with a pod's address; a level without programs has none.
+ */
 int guard_attach(struct node *node, struct err *err);
 int guard_verify(struct node *node, struct err *err);
 int guard_detach(struct node *node, struct err *err);

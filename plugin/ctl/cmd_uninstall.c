@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: the order is that of a node being drained: attachments, guard, sysctls, table, pins. Alive is what has a host
- * link, recorded or not: then it refuses, because pods would lose their network; --force unmakes them as DEL would. What a delegated IPAM
- * plugin gave stays with that plugin: only the runtime's DEL carries the configuration that gives it back.
+ * Theory: the order is that of a node being drained: attachments, guard, sysctls, table, pins.
+ * Alive is what has a host link, recorded or not: then it refuses, because pods would lose their
+ * network; --force unmakes them as DEL would. What a delegated IPAM plugin gave stays with that
+ * plugin: only the runtime's DEL carries the configuration that gives it back.
  */
 #include <string.h>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: /sys/fs/bpf is a directory of sysfs until somebody mounts bpffs on it. Two first ADDs at once must
- * not mount twice: the second mount would cover the first and hide its pins. Both open the path before they
- * mount, so both hold the *sysfs* directory, lock that, and the one that comes second sees, by its path, that bpffs is
- * there. Whoever opens the path later gets bpffs at once.
+ * Theory: /sys/fs/bpf is a directory of sysfs until somebody mounts bpffs on it. Two first ADDs at
+ * once must not mount twice: the second mount would cover the first and hide its pins. Both open
+ * the path before they mount, so both hold the *sysfs* directory, lock that, and the one that comes
+ * second sees, by its path, that bpffs is there. Whoever opens the path later gets bpffs at once.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -17,8 +17,8 @@
 /* Mounts bpffs where none is (several processes at once mount one) and makes the directories. */
 int bpffs_ensure(struct err *err);
 
-/* An fd that holds an exclusive flock on the directory, made if missing; released by close(), or by death.
- * With wait false: -EWOULDBLOCK if somebody has it. */
+/* An fd that holds an exclusive flock on the directory, made if missing; released by close(), or by
+ * death. With wait false: -EWOULDBLOCK if somebody has it. */
 int bpffs_lock(const char *dir, bool wait, struct err *err);
 
 /* Which bpffs PIN_ROOT lies in: every mount is an instance of its own. -ENOENT: no PIN_ROOT. */

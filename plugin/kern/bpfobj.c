@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: which level a kernel can do is found by trying, never by its version. The same object is loaded with the
- * constant `level` set; at `assisted` the verifier sees the inserting code as dead, so a kernel that refuses
- * bpf_ct_set_nat_info takes it. The maps are made first, by an object of their own that needs nothing of the kernel
- * but maps: so level `nftables` has them too, where there is no BTF and no kfunc.
+ * Theory: which level a kernel can do is found by trying, never by its version. The same object is
+ * loaded with the constant `level` set; at `assisted` the verifier sees the inserting code as dead,
+ * so a kernel that refuses bpf_ct_set_nat_info takes it. The maps are made first, by an object of
+ * their own that needs nothing of the kernel but maps: so level `nftables` has them too, where
+ * there is no BTF and no kfunc.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -40,8 +41,8 @@ const char *level_name(enum datapath_level level)
 }
 
 /*
- * What the verifier or libbpf said last that explains a failure. libbpf prints the whole verifier log as one
- * message; its last line but the statistics is the refusal.
+ * What the verifier or libbpf said last that explains a failure. libbpf prints the whole verifier
+ * log as one message; its last line but the statistics is the refusal.
  */
 static char complaint[192];
 

@@ -2,8 +2,9 @@
 #ifndef CTNAT_KERN_BPFOBJ_H
 #define CTNAT_KERN_BPFOBJ_H
 
-/* The BPF objects embedded in the binary: maps.bpf.o, ctnat.bpf.o, selftest.bpf.o. Opening and loading them is the first
- * ADD's business alone: everybody else opens pins. Call under the node's lock. */
+/* The BPF objects embedded in the binary: maps.bpf.o, ctnat.bpf.o, selftest.bpf.o. Opening and
+ * loading them is the first ADD's business alone: everybody else opens pins. Call under the node's
+ * lock. */
 #include "kern/bpffs.h"
 #include "kern/maps.h"
 
@@ -17,9 +18,10 @@ enum prog_pin {
 int bpfobj_make_maps(struct maps *out, struct err *err);
 
 /*
- * Loads the programs at the best level from `wanted` (LEVEL_NONE: try full, then assisted) and pins them, over older
- * pins of theirs. *level is what was reached; LEVEL_NFTABLES loads nothing and is success. reason says in words why
- * it is not full ("" if it is). A level that was wanted by name and does not load is an error.
+ * Loads the programs at the best level from `wanted` (LEVEL_NONE: try full, then assisted) and pins
+ * them, over older pins of theirs. *level is what was reached; LEVEL_NFTABLES loads nothing and is
+ * success. reason says in words why it is not full ("" if it is). A level that was wanted by name
+ * and does not load is an error.
  */
 int bpfobj_load(enum datapath_level wanted, enum datapath_level *level, char *reason, size_t size, struct err *err);
 
@@ -27,8 +29,9 @@ int bpfobj_load(enum datapath_level wanted, enum datapath_level *level, char *re
 int bpfobj_prog(enum prog_pin pin, struct err *err);
 
 /*
- * Does an entry that BPF inserts live (it looks expired at once on 6.3 to 6.5.5 and some 6.1.y)? Loads a program
- * that tries, and runs it in a network namespace of its own. 0: it does; negative: it does not, for the reason in *err.
+ * Does an entry that BPF inserts live (it looks expired at once on 6.3 to 6.5.5 and some 6.1.y)?
+ * Loads a program that tries, and runs it in a network namespace of its own. 0: it does; negative:
+ * it does not, for the reason in *err.
  */
 int bpfobj_selftest(struct err *err);
 

@@ -98,7 +98,8 @@ int map_each(int fd, size_t key_size, size_t value_size, int (*fn)(const void *k
 	next = buf + key_size;
 	value = buf + 2 * key_size;
 
-	/* The next key is asked for before fn may delete this one: asked for after, the walk would begin again. */
+	/* The next key is asked for before fn may delete this one: asked for after, the walk would
+	 * begin again. */
 	more = !bpf_map_get_next_key(fd, NULL, next);
 	while (more) {
 		memcpy(key, next, key_size);

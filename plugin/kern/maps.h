@@ -2,7 +2,8 @@
 #ifndef CTNAT_KERN_MAPS_H
 #define CTNAT_KERN_MAPS_H
 
-/* The pinned maps, opened, and the four things one does with a map. What lies in them: bpf/abi.h. */
+/* The pinned maps, opened, and the four things one does with a map. What lies in them: bpf/abi.h.
+ */
 #include "abi.h"
 #include "base/err.h"
 
@@ -41,8 +42,9 @@ int map_create(int fd, const void *key, const void *value);	/* -EEXIST: the key 
 int map_delete(int fd, const void *key);
 
 /*
- * Calls fn for each entry; fn may delete the entry it is given. Goes on while fn returns 0 and returns the first
- * other value. An entry that comes or goes meanwhile may be missed or met: hold the lock that matters.
+ * Calls fn for each entry; fn may delete the entry it is given. Goes on while fn returns 0 and
+ * returns the first other value. An entry that comes or goes meanwhile may be missed or met: hold
+ * the lock that matters.
  */
 int map_each(int fd, size_t key_size, size_t value_size, int (*fn)(const void *key, const void *value, void *data),
 	     void *data);
@@ -53,7 +55,8 @@ int map_count(int fd, size_t key_size);
 /* Sums one reason over all CPUs. */
 int stats_read(int fd, enum reason reason, struct counter *out);
 
-/* The one `verbs` entry mapped into memory, or NULL and errno: change it with C11 atomics. Unmapped by exit. */
+/* The one `verbs` entry mapped into memory, or NULL and errno: change it with C11 atomics. Unmapped
+ * by exit. */
 struct verbs *verbs_map(int fd);
 
 #endif

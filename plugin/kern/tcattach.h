@@ -3,13 +3,15 @@
 #define CTNAT_KERN_TCATTACH_H
 
 /*
- * Our programs on devices: by tcx (6.6 and newer) or as a filter of fixed handle and priority on clsact. "Ours" is known
- * by the program's name, whichever version loaded it. Neither way is better everywhere:
+ * Our programs on devices: by tcx (6.6 and newer) or as a filter of fixed handle and priority on
+ * clsact. "Ours" is known by the program's name, whichever version loaded it. Neither way is better
+ * everywhere:
  *
  *	tcx	shares the device with every qdisc, but to attach waits for an RCU grace period with the RTNL held: 5 to 18 ms
  *	clsact	attaches in 0.2 ms, but excludes the `ingress` qdisc that the bandwidth plugin puts on a pod's veth
  *
- * So pods get clsact, and tcx if somebody will shape them; uplinks, which are attached to once, get tcx.
+ * So pods get clsact, and tcx if somebody will shape them; uplinks, which are attached to once, get
+ * tcx.
  */
 #include "abi.h"
 #include "base/err.h"
@@ -24,7 +26,8 @@ enum tc_way {
 	TC_CLSACT,
 };
 
-/* Attaches prog_fd. One of ours that is there is replaced in one step, by the way it is attached. */
+/* Attaches prog_fd. One of ours that is there is replaced in one step, by the way it is attached.
+ */
 int tc_attach(int ifindex, enum tc_hook hook, enum tc_way way, int prog_fd, struct err *err);
 /* Removes ours, whichever it is. Success if there is none or no such device. */
 int tc_detach(int ifindex, enum tc_hook hook, struct err *err);

@@ -2,12 +2,14 @@
 /*
  * What ADD and DEL cost beside the reference plugins: `sudo make bench-cni`.
  *
- * Theory: a time says nothing on another machine, and two runs on one machine differ. So everything is a ratio to
- * what ran in the same minute: the subjects take turns, and each round another one begins. ptp takes part twice, with a
- * node for each: how far its second row is from 1.00 is what this run cannot tell apart. Every subject has a node of its
- * own (lib/lab.h), calls ADD and DEL for one pod again and again, and is clocked from fork to exit, as a runtime waits
- * for it. A node's first round makes the base state and is shown apart. The peers keep their files in a tmpfs here, which
- * favours them. `floor` (floor.c) is the kernel's own work, done by a process that does nothing else.
+ * Theory: a time says nothing on another machine, and two runs on one machine differ. So everything
+ * is a ratio to what ran in the same minute: the subjects take turns, and each round another one
+ * begins. ptp takes part twice, with a node for each: how far its second row is from 1.00 is what
+ * this run cannot tell apart. Every subject has a node of its own (lib/lab.h), calls ADD and DEL
+ * for one pod again and again, and is clocked from fork to exit, as a runtime waits for it. A
+ * node's first round makes the base state and is shown apart. The peers keep their files in a tmpfs
+ * here, which favours them. `floor` (floor.c) is the kernel's own work, done by a process that does
+ * nothing else.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -243,9 +245,10 @@ static double del_beside_control(const struct subject *s)
 }
 
 /*
- * The hash table belongs to all namespaces: while one's entries fill it, nobody's are quick to walk. So
- * one subject's table is filled at a time, and it takes turns with a ptp whose own is empty. ctnat pays here for what the
- * peers do not do: it looks for the pod's entries, by two walks of the kernel over the table, and deletes them.
+ * The hash table belongs to all namespaces: while one's entries fill it, nobody's are quick to
+ * walk. So one subject's table is filled at a time, and it takes turns with a ptp whose own is
+ * empty. ctnat pays here for what the peers do not do: it looks for the pod's entries, by two walks
+ * of the kernel over the table, and deletes them.
  */
 static int measure_full_conntrack(struct err *err)
 {
@@ -311,8 +314,8 @@ static int measure_crowd(unsigned int rounds, bool *kept, struct err *err)
 	return 0;
 }
 
-/* Paths become absolute, because a process that enters a node starts again at "/". Ours lie in the build directory; the
- * plugin may be another one, in $CTNAT. */
+/* Paths become absolute, because a process that enters a node starts again at "/". Ours lie in the
+ * build directory; the plugin may be another one, in $CTNAT. */
 static int find_programs(struct err *err)
 {
 	const char *build = getenv("BUILD") ?: "build", *ctnat = getenv("CTNAT");

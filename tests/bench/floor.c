@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Not a plugin, but what no plugin can be faster than: the kernel's own work for one IPv4 pod, the same netlink
- * operations that ctnat's ADD and DEL come down to and nothing else. No configuration is read, no address chosen, nothing
- * locked, recorded, checked or flushed. bench/cni calls it as it calls the plugins; it prints the microseconds that the
- * operations took, to tell them from the start of a process, and how many of those one of them had alone: attaching the
- * program on ADD (half of all if done by tcx, see kern/tcattach.h), deleting the link on DEL, which waits for RCU.
+ * Not a plugin, but what no plugin can be faster than: the kernel's own work for one IPv4 pod, the
+ * same netlink operations that ctnat's ADD and DEL come down to and nothing else. No configuration
+ * is read, no address chosen, nothing locked, recorded, checked or flushed. bench/cni calls it as
+ * it calls the plugins; it prints the microseconds that the operations took, to tell them from the
+ * start of a process, and how many of those one of them had alone: attaching the program on ADD
+ * (half of all if done by tcx, see kern/tcattach.h), deleting the link on DEL, which waits for RCU.
  */
 #include <bpf/bpf.h>
 #include <errno.h>

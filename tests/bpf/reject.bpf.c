@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Programs that must not load: each breaks one rule that ct.h keeps. test_load.c says what the verifier answers. */
+/* Programs that must not load: each breaks one rule that ct.h keeps. test_load.c says what the
+ * verifier answers. */
 #include <linux/bpf.h>
 #include <linux/in.h>
 

@@ -9,7 +9,8 @@
 #include "lib/ctfill.h"
 #include "lib/datapath.h"
 
-/* For conntrack(8): the replies of a flow with SNAT to the node's port 5000; the destination port follows. */
+/* For conntrack(8): the replies of a flow with SNAT to the node's port 5000; the destination port
+ * follows. */
 #define SNAT4 "-r " WORLD4 " -q " NODE4 " --reply-port-dst 5000 --reply-port-src "
 #define SNAT6 "-r " WORLD6 " -q " NODE6 " --reply-port-dst 5000 --reply-port-src "
 

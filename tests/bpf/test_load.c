@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What loads and what does not: the rules that the verifier keeps for us, the level for a kernel that lacks a function,
- * and what verifying costs (tests/bpf/budget: a first ADD waits for it).
+ * What loads and what does not: the rules that the verifier keeps for us, the level for a kernel
+ * that lacks a function, and what verifying costs (tests/bpf/budget: a first ADD waits for it).
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -79,7 +79,8 @@ static void kfuncs_are_for_gpl_programs(void **state)
 	proprietary_bpf__destroy(skel);
 }
 
-/* Our object as a kernel would see it that does not have the function: under a name that no kernel has. */
+/* Our object as a kernel would see it that does not have the function: under a name that no kernel
+ * has. */
 static struct bpf_object *open_without(const char *function, enum datapath_level level)
 {
 	size_t size, len = strlen(function), found = 0;

@@ -155,7 +155,8 @@ static int entries_kept(void)
 	return n;
 }
 
-/* It still stands in the table until somebody looks it up, or the kernel's collector passes (then: once more). */
+/* It still stands in the table until somebody looks it up, or the kernel's collector passes (then:
+ * once more). */
 static void an_expired_entry_gives_up_its_port(void **state)
 {
 	(void)state;

@@ -218,7 +218,8 @@ static void link_local_speech_is_rationed(void **state)
 			assert_int_equal(reason, REASON_DROP_LINK_LOCAL);
 	}
 	assert_in_range(passed, 8, 16);		/* 8 a second; a second may have passed */
-	/* The ration is the veth's: neither what it says with its own address nor another pod is touched. */
+	/* The ration is the veth's: neither what it says with its own address nor another pod is
+	 * touched. */
 	dp_pod_sends(frame_nd(POD_A6, GATEWAY, SOLICITATION, GATEWAY), REASON_PASS_NEIGHBOUR);
 	dp_link_sends(dp.host1, frame_to(frame_nd(LINK_LOCAL, ALL_NODES, SOLICITATION, GATEWAY), mac_multicast),
 		      REASON_PASS_NEIGHBOUR);
@@ -263,7 +264,8 @@ static void frames_to_others_are_not_ours(void **state)
 	ct_expect_none();
 }
 
-/* The test run takes no tag off, as the kernel does with the first: so one tag here is two on the wire (test_wire.c). */
+/* The test run takes no tag off, as the kernel does with the first: so one tag here is two on the
+ * wire (test_wire.c). */
 static void a_second_tag_hides_nothing(void **state)
 {
 	(void)state;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What a test run cannot show: frames on a real veth, with the kernel's own handling of VLAN tags before and
- * behind the program, and frames that a pod lays out as it likes. Each attack is shown to work where no program is.
+ * What a test run cannot show: frames on a real veth, with the kernel's own handling of VLAN tags
+ * before and behind the program, and frames that a pod lays out as it likes. Each attack is shown
+ * to work where no program is.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -58,7 +59,8 @@ static void send_linear(const char *ifname, struct frame f)
 	close(fd);
 }
 
-/* Through a ring (packet_mmap): the skb has the Ethernet header in its linear part, all else in page fragments. */
+/* Through a ring (packet_mmap): the skb has the Ethernet header in its linear part, all else in
+ * page fragments. */
 static void send_fragmented(const char *ifname, struct frame f)
 {
 	struct tpacket_req ring = { .tp_block_size = 4096, .tp_block_nr = 1, .tp_frame_size = 4096, .tp_frame_nr = 1 };
@@ -107,7 +109,8 @@ static void forget_neighbours(void)
 	run("ip neigh flush dev host0 nud all");
 }
 
-/* An ARP request for the node's address: the kernel answers, and keeps the sender as a neighbour. */
+/* An ARP request for the node's address: the kernel answers, and keeps the sender as a neighbour.
+ */
 static struct frame forged_arp(void)
 {
 	return frame_arp(1, mac_pod, FORGED4, NODE4);
@@ -156,7 +159,8 @@ static void what_is_tagged_is_not_translated(void **state)
 	attach();
 	expect_from_pod(frame_tag(frame_udp(POD_A4, 4000, WORLD4, 53), ETH_P_8021Q, 0), REASON_PASS_NOT_OURS);
 	expect_from_pod(frame_tag(frame_udp(POD_A6, 4000, WORLD6, 53), ETH_P_8021Q, 5), REASON_PASS_NOT_OURS);
-	/* Nothing of ours: the entry would live 5 s (the kernel's own, if its hooks are there, 30). */
+	/* Nothing of ours: the entry would live 5 s (the kernel's own, if its hooks are there, 30).
+	 */
 	ct_expect_none();
 	expect_from_pod(frame_udp(POD_A4, 4000, WORLD4, 53), REASON_PASS_INSERTED);
 	ct_expect("src=%s dst=%s sport=4000 dport=53", POD_A4, WORLD4);

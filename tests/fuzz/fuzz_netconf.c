@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * All that comes from a runtime: the first line is CNI_ARGS, the rest is stdin. Every verb reads it, and what ADD would answer
- * is written. Sanitizers look at how; here it is asserted that an error says what is wrong, and that what was
- * taken makes sense.
+ * All that comes from a runtime: the first line is CNI_ARGS, the rest is stdin. Every verb reads
+ * it, and what ADD would answer is written. Sanitizers look at how; here it is asserted that an
+ * error says what is wrong, and that what was taken makes sense.
  */
 #include <fcntl.h>
 #include <stdint.h>

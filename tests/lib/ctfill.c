@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: ctnetlink takes many messages in one datagram and answers only those that fail or that ask for
- * an ack. So the last one of each datagram asks, and a quarter of a million entries take a second or two.
+ * Theory: ctnetlink takes many messages in one datagram and answers only those that fail or that
+ * ask for an ack. So the last one of each datagram asks, and a quarter of a million entries take a
+ * second or two.
  */
 #include <arpa/inet.h>
 #include <linux/netfilter/nf_conntrack_common.h>

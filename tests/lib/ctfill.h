@@ -6,8 +6,9 @@
 #include "base/err.h"
 
 /*
- * Inserts n confirmed, assured UDP entries that live for an hour, from addresses in 10.244.128.0/17 to 203.0.113.1. The
- * kernel's limit counts for each namespace, but only the first one may set it: -ENOMEM if it is below n.
+ * Inserts n confirmed, assured UDP entries that live for an hour, from addresses in 10.244.128.0/17
+ * to 203.0.113.1. The kernel's limit counts for each namespace, but only the first one may set it:
+ * -ENOMEM if it is below n.
  */
 int ctfill(unsigned int n, struct err *err);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: BPF_PROG_TEST_RUN with the ifindex of a device gives a program what that device's receive path would (packet
- * type, protocol, network namespace), and needs nobody at the other end. So a test is one frame and one reason.
+ * Theory: BPF_PROG_TEST_RUN with the ifindex of a device gives a program what that device's receive
+ * path would (packet type, protocol, network namespace), and needs nobody at the other end. So a
+ * test is one frame and one reason.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

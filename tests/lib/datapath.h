@@ -3,16 +3,16 @@
 #define CTNAT_TESTS_DATAPATH_H
 
 /*
- * The datapath alone, on a node without a plugin: the programs, maps filled by hand, and frames run through them by
- * BPF_PROG_TEST_RUN. For cmocka: what goes wrong fails the test that is running.
+ * The datapath alone, on a node without a plugin: the programs, maps filled by hand, and frames run
+ * through them by BPF_PROG_TEST_RUN. For cmocka: what goes wrong fails the test that is running.
  *
  *	peer0 --veth-- host0	pod A: 10.244.1.5, fd00:10:244:1::5
  *	peer1 --veth-- host1	pod B: 10.244.1.6, fd00:10:244:1::6
  *	eth0	an uplink, 192.0.2.1/24, 2001:db8:2::1/64, default routes
  *	eth1	no uplink, 203.0.113.1/24, 2001:db8:3::1/64
  *
- * leave: 10.244.0.0/16, fd00:10:244::/48; service: 10.96.0.0/12, fd00:10:96::/112; kernel: 169.254.0.0/16, 198.18.0.0/15,
- * 2001:db8:18::/48; the rest is bpf.
+ * leave: 10.244.0.0/16, fd00:10:244::/48; service: 10.96.0.0/12, fd00:10:96::/112; kernel:
+ * 169.254.0.0/16, 198.18.0.0/15, 2001:db8:18::/48; the rest is bpf.
  */
 #include <stdarg.h>
 #include <stdbool.h>
@@ -45,7 +45,8 @@ extern struct datapath dp;
 /* cmocka's group fixtures: namespaces, devices, programs of level `full`. */
 int dp_set_up(void **state);
 int dp_tear_down(void **state);
-/* Before each test: maps as above, no conntrack entry, begun early in a second (budgets are per second). */
+/* Before each test: maps as above, no conntrack entry, begun early in a second (budgets are per
+ * second). */
 int dp_reset(void **state);
 
 /* Programs of another kind, with maps of their own as above. */
@@ -59,9 +60,9 @@ void dp_set_class(const char *cidr, enum masq_class class);
 struct budget dp_budget(int ifindex);
 
 /*
- * Runs the frame through from_pod as received on host0 (or another link), or through to_uplink as sent on eth0.
- * Asserts the verdict that the reason implies, that no byte of the frame changed, and that of all counters exactly
- * that one moved, by one packet and the frame's bytes.
+ * Runs the frame through from_pod as received on host0 (or another link), or through to_uplink as
+ * sent on eth0. Asserts the verdict that the reason implies, that no byte of the frame changed, and
+ * that of all counters exactly that one moved, by one packet and the frame's bytes.
  */
 void dp_pod_sends(struct frame f, enum reason reason);
 void dp_link_sends(int ifindex, struct frame f, enum reason reason);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Frames are values: built by one function, altered by others, so that a test reads as what it sends. */
+/* Frames are values: built by one function, altered by others, so that a test reads as what it
+ * sends. */
 #include <arpa/inet.h>
 #include <assert.h>
 #include <netinet/icmp6.h>
@@ -210,7 +211,8 @@ struct frame frame_ttl(struct frame f, __u8 ttl)
 
 struct frame frame_extend(struct frame f, __u8 header)
 {
-	/* Type, length 0 (8 bytes), and options: PadN of 4. A fragment header reads the same bytes as offset and id. */
+	/* Type, length 0 (8 bytes), and options: PadN of 4. A fragment header reads the same bytes
+	 * as offset and id. */
 	__u8 ext[8] = { ip6(&f)->ip6_nxt, 0, 1, 4 };
 
 	if (header == IPPROTO_FRAGMENT)

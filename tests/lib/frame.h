@@ -2,7 +2,8 @@
 #ifndef CTNAT_TESTS_FRAME_H
 #define CTNAT_TESTS_FRAME_H
 
-/* Ethernet frames for tests, from addresses in text. Lengths and checksums add up; a test then breaks what it wants. */
+/* Ethernet frames for tests, from addresses in text. Lengths and checksums add up; a test then
+ * breaks what it wants. */
 #include <linux/types.h>
 #include <stddef.h>
 
@@ -25,7 +26,8 @@ struct frame {
 #define FLAG_RST	0x04
 #define FLAG_ACK	0x10
 
-/* Both addresses of one family. Source MAC is the pod's, destination MAC the host side's (below). */
+/* Both addresses of one family. Source MAC is the pod's, destination MAC the host side's (below).
+ */
 struct frame frame_ip(const char *src, const char *dst, __u8 proto, const void *payload, size_t len);
 struct frame frame_udp(const char *src, __u16 sport, const char *dst, __u16 dport);
 struct frame frame_tcp(const char *src, __u16 sport, const char *dst, __u16 dport, __u8 flags);
@@ -38,8 +40,8 @@ struct frame frame_arp(__u16 op, const __u8 sender_mac[MAC_LEN], const char *sen
 
 struct frame frame_to(struct frame f, const __u8 mac[MAC_LEN]);		/* another destination MAC */
 struct frame frame_ttl(struct frame f, __u8 ttl);			/* or hop limit */
-/* An extension header of 8 bytes behind the IPv6 header, before what was there: 0 hop-by-hop, 43 routing, 44
- * fragment (the first of several), 60 destination options. */
+/* An extension header of 8 bytes behind the IPv6 header, before what was there: 0 hop-by-hop, 43
+ * routing, 44 fragment (the first of several), 60 destination options. */
 struct frame frame_extend(struct frame f, __u8 header);
 /* IPv4: 4 bytes of options (no-operations). */
 struct frame frame_option(struct frame f);

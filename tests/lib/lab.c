@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: a process may be moved from namespace to namespace, and a namespace lives while an fd, a mount or a process
- * holds it. So a node is made by moving there ourselves (unshare), keeping two fds, and moving back; a pod is a mount
+ * Theory: a process may be moved from namespace to namespace, and a namespace lives while an fd, a
+ * mount or a process holds it. So a node is made by moving there ourselves (unshare), keeping two
+ * fds, and moving back; a pod is a mount
  * *inside* its node's mount namespace, and dies with that. No helper process, nothing on disk.
  */
 #define _GNU_SOURCE
@@ -58,7 +59,8 @@ static int set_up(struct nl *nl, const char *name, struct link *out, struct err 
 	return ret ? ret : rtnl_link_change(nl, out->ifindex, &up, err);
 }
 
-/* eth0 is a veth whose other end lies in `world`, where nobody listens: measured are verbs, not packets. */
+/* eth0 is a veth whose other end lies in `world`, where nobody listens: measured are verbs, not
+ * packets. */
 static int make_uplink(struct nl *nl, struct nl *world_nl, int world, struct err *err)
 {
 	const struct veth_spec veth = {

@@ -3,8 +3,9 @@
 #define CTNAT_TESTS_LAB_H
 
 /*
- * Nodes and pods of a test program's own: namespaces that live as long as this process holds them, so that
- * nothing is left behind, however it ends. The machine's own namespaces are never written to.
+ * Nodes and pods of a test program's own: namespaces that live as long as this process holds them,
+ * so that nothing is left behind, however it ends. The machine's own namespaces are never written
+ * to.
  */
 #include <stddef.h>
 
@@ -18,14 +19,15 @@ struct node {
 /* The namespaces this process is in now. */
 int node_current(struct node *out, struct err *err);
 
-/* Makes a node that has `lo`, an uplink eth0 with 192.0.2.1/24, and a default route. The process is in `home` before and
- * after; when this fails, it may be anywhere. */
+/* Makes a node that has `lo`, an uplink eth0 with 192.0.2.1/24, and a default route. The process is
+ * in `home` before and after; when this fails, it may be anywhere. */
 int node_make(const struct node *home, struct node *out, struct err *err);
 
 /* Moves this process, which has one thread. Its working directory becomes "/". */
 int node_enter(const struct node *node, struct err *err);
 
-/* A new network namespace, mounted at `path` in the current node, which the caller is in before and after. */
+/* A new network namespace, mounted at `path` in the current node, which the caller is in before and
+ * after. */
 int pod_make(const char *path, struct err *err);
 
 /* Where the pods of a node are mounted by convention; below the node's own /run. */

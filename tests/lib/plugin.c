@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: the clock shall see the plugin and as little else as can be. Whatever takes time (files for stdin and
- * stdout, the environment) is made before it starts; files are memfds, so that nobody waits for a reader;
- * and nothing is read until the child is reaped. wait4() then tells the peak memory of the child and of those it waited
- * for: of a plugin that delegates, the largest counts.
+ * Theory: the clock shall see the plugin and as little else as can be. Whatever takes time (files
+ * for stdin and stdout, the environment) is made before it starts; files are memfds, so that nobody
+ * waits for a reader; and nothing is read until the child is reaped. wait4() then tells the peak
+ * memory of the child and of those it waited for: of a plugin that delegates, the largest counts.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -15,7 +15,8 @@ struct samples {
 /* What does not fit is not kept. */
 void samples_add(struct samples *samples, double value);
 
-/* 0 < q <= 1, by nearest rank: always a value that was measured; of 50 the 99th percentile is the largest. 0 if empty. */
+/* 0 < q <= 1, by nearest rank: always a value that was measured; of 50 the 99th percentile is the
+ * largest. 0 if empty. */
 double samples_quantile(const struct samples *samples, double q);
 double samples_median(const struct samples *samples);
 

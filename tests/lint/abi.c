@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The layout of every pinned map, as text, against tests/lint/abi.golden. Read from the BTF of the built object, so that no
- * structure and no field can be forgotten. Two sections, each under its number of abi.h:
+ * The layout of every pinned map, as text, against tests/lint/abi.golden. Read from the BTF of the
+ * built object, so that no structure and no field can be forgotten. Two sections, each under its
+ * number of abi.h:
  *
  *	records N	pods, attachments: outlive an upgrade
  *	datapath N	all other maps, and the numbers that stand in them
  *
- * A section that differs under its old number has changed what plugins of another age find in the maps: give it a new
- * number first. Then, and only then, `abi --write` writes the file anew.
+ * A section that differs under its old number has changed what plugins of another age find in the
+ * maps: give it a new number first. Then, and only then, `abi --write` writes the file anew.
  */
 #include <setjmp.h>
 #include <stdarg.h>

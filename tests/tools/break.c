@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What an administrator, another program or an attacker may do to a node, for tests that want it done. It happens in the
- * network namespace that this runs in.
+ * What an administrator, another program or an attacker may do to a node, for tests that want it
+ * done. It happens in the network namespace that this runs in.
  */
 #include <bpf/bpf.h>
 #include <errno.h>

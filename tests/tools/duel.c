@@ -2,12 +2,13 @@
 /*
  *	duel ADDRESS PORT FIRST-SOURCE-PORT ROUNDS
  *
- * The race of every resolver that asks for A and AAAA: two threads, each on a CPU of its own, send from one UDP socket at
- * the same instant. Each round is a new flow, for it has a source port of its own; the two datagrams differ in
- * length, and the server answers in kind, so it is known which of them was lost. Prints how many answers came.
+ * The race of every resolver that asks for A and AAAA: two threads, each on a CPU of its own, send
+ * from one UDP socket at the same instant. Each round is a new flow, for it has a source port of
+ * its own; the two datagrams differ in length, and the server answers in kind, so it is known which
+ * of them was lost. Prints how many answers came.
  *
- * Threads that are woken by the kernel start microseconds apart, which is too much. So both are woken first, and then
- * wait for each other without sleeping.
+ * Threads that are woken by the kernel start microseconds apart, which is too much. So both are
+ * woken first, and then wait for each other without sleeping.
  */
 #define _GNU_SOURCE
 #include <err.h>

@@ -2,13 +2,14 @@
 /*
  *	flows tcp|udp ADDRESS PORT FIRST-LAST NETNS...
  *
- * Many flows to one server: from each of the namespaces one of each source port. All sockets are made first, each in its
- * namespace, where it stays when we go on to the next. Then every flow asks for the "address port" that the server sees,
- * and when all have been answered or nothing has come for a while, those that were answered ask again: by then
- * whoever took a port that was in use would have it.
+ * Many flows to one server: from each of the namespaces one of each source port. All sockets are
+ * made first, each in its namespace, where it stays when we go on to the next. Then every flow asks
+ * for the "address port" that the server sees, and when all have been answered or nothing has come
+ * for a while, those that were answered ask again: by then whoever took a port that was in use
+ * would have it.
  *
- * Prints a line for each flow: the answer, "silence", or "lost" if only the first question was answered, or not by the
- * same.
+ * Prints a line for each flow: the answer, "silence", or "lost" if only the first question was
+ * answered, or not by the same.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -75,7 +76,8 @@ static void ask(struct flow *flow, const struct addrinfo *server)
 		warn("send");
 }
 
-/* The server sends back what it was sent, or "address port" again: in either case the first answer. */
+/* The server sends back what it was sent, or "address port" again: in either case the first answer.
+ */
 static void ask_again(struct flow *flow)
 {
 	if (*flow->seen && send(flow->fd, flow->seen, strlen(flow->seen), 0) < 0)

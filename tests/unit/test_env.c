@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The environment by which a runtime speaks. (A pod's namespace that is one takes privileges: tests/e2e.) */
+/* The environment by which a runtime speaks. (A pod's namespace that is one takes privileges:
+ * tests/e2e.) */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

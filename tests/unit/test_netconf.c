@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The network configuration: what good ones come to, and how little of it DEL and GC want. What bad ones are told is
- * tests/e2e/bad_input.table, which the whole plugin goes through.
+ * The network configuration: what good ones come to, and how little of it DEL and GC want. What bad
+ * ones are told is tests/e2e/bad_input.table, which the whole plugin goes through.
  */
 #include <setjmp.h>
 #include <stdarg.h>
