@@ -45,8 +45,8 @@ static __always_inline __u32 tuple_size(const struct flow_key *key)
 	return key->v4 ? sizeof(key->tuple.ipv4) : sizeof(key->tuple.ipv6);
 }
 
-static __always_inline struct flow_key key_of(const struct pkt *pkt, const struct addr *src, const struct addr *dst,
-					      __be16 sport, __be16 dport)
+static __always_inline struct flow_key key_of(const struct pkt *pkt, const struct addr *src,
+					      const struct addr *dst, __be16 sport, __be16 dport)
 {
 	struct flow_key key = { .v4 = pkt->v4, .proto = pkt->proto };
 
@@ -70,10 +70,12 @@ static __always_inline struct flow_key key_of_flow(const struct pkt *pkt)
 }
 
 /* An acquired entry, or NULL. *dir: whose tuple the key was. */
-static __always_inline struct nf_conn *ct_lookup(struct __sk_buff *skb, struct flow_key *key, __u8 *dir)
+static __always_inline struct nf_conn *ct_lookup(struct __sk_buff *skb, struct flow_key *key,
+						 __u8 *dir)
 {
 	struct bpf_ct_opts opts = { .netns_id = BPF_F_CURRENT_NETNS, .l4proto = key->proto };
-	struct nf_conn *ct = bpf_skb_ct_lookup(skb, &key->tuple, tuple_size(key), &opts, sizeof(opts));
+	struct nf_conn *ct =
+		bpf_skb_ct_lookup(skb, &key->tuple, tuple_size(key), &opts, sizeof(opts));
 
 	*dir = opts.dir;
 	return ct;
@@ -110,8 +112,8 @@ static __always_inline bool is_first_answer(const struct pkt *pkt, const struct 
  */
 static __always_inline bool is_reopening(const struct pkt *pkt, const struct nf_conn *ct)
 {
-	return is_plain_syn(pkt) &&
-	       (ct->proto.tcp.state == TCP_CONNTRACK_TIME_WAIT || ct->proto.tcp.state == TCP_CONNTRACK_CLOSE);
+	return is_plain_syn(pkt) && (ct->proto.tcp.state == TCP_CONNTRACK_TIME_WAIT ||
+				     ct->proto.tcp.state == TCP_CONNTRACK_CLOSE);
 }
 
 /* Hit? GO_ON: conntrack does not know the flow, or does no longer. */
@@ -147,9 +149,11 @@ static __always_inline bool node_listens(struct __sk_buff *skb, struct flow_key 
 	struct bpf_sock *sk;
 
 	if (reply->proto == IPPROTO_TCP)
-		sk = bpf_skc_lookup_tcp(skb, &reply->tuple, tuple_size(reply), BPF_F_CURRENT_NETNS, 0);
+		sk = bpf_skc_lookup_tcp(skb, &reply->tuple, tuple_size(reply), BPF_F_CURRENT_NETNS,
+					0);
 	else
-		sk = bpf_sk_lookup_udp(skb, &reply->tuple, tuple_size(reply), BPF_F_CURRENT_NETNS, 0);
+		sk = bpf_sk_lookup_udp(skb, &reply->tuple, tuple_size(reply), BPF_F_CURRENT_NETNS,
+				       0);
 	if (!sk)
 		return false;
 	bpf_sk_release(sk);
@@ -163,8 +167,8 @@ static __always_inline struct nf_conn___init *ct_alloc(struct __sk_buff *skb, st
 	return bpf_skb_ct_alloc(skb, &key->tuple, tuple_size(key), &opts, sizeof(opts));
 }
 
-static __always_inline int ct_set_source(struct nf_conn___init *ct, const struct pkt *pkt, const struct addr *egress,
-					 __u16 port)
+static __always_inline int ct_set_source(struct nf_conn___init *ct, const struct pkt *pkt,
+					 const struct addr *egress, __u16 port)
 {
 	union nf_inet_addr addr = {};
 
@@ -176,8 +180,8 @@ static __always_inline int ct_set_source(struct nf_conn___init *ct, const struct
 }
 
 /* For tests: what another CPU might do between our alloc and our insert. */
-static __always_inline void insert_winner(struct __sk_buff *skb, const struct pkt *pkt, const struct addr *egress,
-					  __u16 port)
+static __always_inline void insert_winner(struct __sk_buff *skb, const struct pkt *pkt,
+					  const struct addr *egress, __u16 port)
 {
 	struct flow_key key = key_of_flow(pkt);
 	struct nf_conn___init *init = ct_alloc(skb, &key);
@@ -258,8 +262,8 @@ static long try_port(__u32 i, struct opening *op)
 
 /* Miss: the last step of the story. At level `assisted` all of the above is unreachable, which the
  * verifier knows. */
-static __always_inline enum reason ct_insert(struct __sk_buff *skb, const struct config *cfg, const struct pkt *pkt,
-					     const struct addr *egress)
+static __always_inline enum reason ct_insert(struct __sk_buff *skb, const struct config *cfg,
+					     const struct pkt *pkt, const struct addr *egress)
 {
 	struct opening op = {
 		.skb = skb,

@@ -56,12 +56,12 @@ struct pkt {
 	__u8 icmp_type;		/* ICMP and ICMPv6 */
 };
 
-#define PKT_BAD_LENGTH	(1u << 0)	/* shorter than it says it is, or the header of `proto` is cut off */
-#define PKT_FRAGMENT	(1u << 1)	/* any fragment, and a first one of a datagram that is whole */
+#define PKT_BAD_LENGTH	(1u << 0)	/* shorter than it says, or its header is cut off */
+#define PKT_FRAGMENT	(1u << 1)	/* any fragment, also the only one */
 #define PKT_LATER	(1u << 2)	/* a fragment without the header of `proto` */
 #define PKT_OPTIONS	(1u << 3)	/* IPv4 options, or IPv6 extension headers */
 #define PKT_OPAQUE	(1u << 4)	/* more extension headers than we walk */
-#define PKT_MAPPED	(1u << 5)	/* IPv6 with an IPv4-mapped address: would be taken for IPv4 below */
+#define PKT_MAPPED	(1u << 5)	/* IPv6 with IPv4-mapped address: not to be taken for IPv4 */
 
 #define TCP_FIN		0x01
 #define TCP_SYN		0x02
@@ -246,7 +246,8 @@ static __always_inline bool parse_ipv6(struct cursor *c, struct pkt *pkt)
 static __always_inline bool is_nd(const struct pkt *pkt)
 {
 	return !pkt->v4 && pkt->proto == IPPROTO_ICMPV6 &&
-	       (pkt->icmp_type == NDISC_NEIGHBOUR_SOLICITATION || pkt->icmp_type == NDISC_NEIGHBOUR_ADVERTISEMENT);
+	       (pkt->icmp_type == NDISC_NEIGHBOUR_SOLICITATION ||
+		pkt->icmp_type == NDISC_NEIGHBOUR_ADVERTISEMENT);
 }
 
 static __always_inline void parse_transport(struct cursor *c, struct pkt *pkt)

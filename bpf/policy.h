@@ -105,7 +105,8 @@ static __always_inline bool may_be_link_local(const struct __sk_buff *skb)
 static __always_inline bool is_mld_report(const struct pkt *pkt)
 {
 	return pkt->proto == IPPROTO_ICMPV6 && pkt->ttl == 1 && !(pkt->flags & PKT_FRAGMENT) &&
-	       (pkt->icmp_type == MLD_REPORT || pkt->icmp_type == MLD_DONE || pkt->icmp_type == MLD2_REPORT);
+	       (pkt->icmp_type == MLD_REPORT || pkt->icmp_type == MLD_DONE ||
+		pkt->icmp_type == MLD2_REPORT);
 }
 
 /* Messages that only routers and servers send. A pod is neither, whatever its source address. */
@@ -130,7 +131,8 @@ static __always_inline enum reason rogue(const struct pkt *pkt)
  * headers and fragments (RFC 6980) have no honest use here, and the kernel's idea of them need not
  * be ours.
  */
-static __always_inline enum reason judge_nd(const struct __sk_buff *skb, const struct pkt *pkt, bool own_source)
+static __always_inline enum reason judge_nd(const struct __sk_buff *skb, const struct pkt *pkt,
+					    bool own_source)
 {
 	bool nameless = addr_is_zero(&pkt->src);
 	bool claims = nameless || pkt->icmp_type == NDISC_NEIGHBOUR_ADVERTISEMENT;
@@ -150,11 +152,12 @@ static __always_inline enum reason judge_nd(const struct __sk_buff *skb, const s
 
 /*
  * Who speaks? GO_ON: the pod *pod, with an address of its own; or, only where spoof_check is off,
- * somebody else, and
- * *pod is NULL. The order matters: what may never be said at all comes before the question who says it.
+ * somebody else, and then *pod is NULL. The order matters: what may never be said at all comes
+ * before the question who says it.
  */
-static __always_inline enum reason judge_speaker(const struct __sk_buff *skb, const struct config *cfg,
-						 const struct pkt *pkt, struct pod **pod)
+static __always_inline enum reason judge_speaker(const struct __sk_buff *skb,
+						 const struct config *cfg, const struct pkt *pkt,
+						 struct pod **pod)
 {
 	bool link_local = !pkt->v4 && (addr_is_zero(&pkt->src) || addr_is_link_local(&pkt->src));
 	enum reason reason = rogue(pkt);
@@ -224,20 +227,23 @@ static __always_inline enum reason judge_frame(struct __sk_buff *skb)
 
 /* Only what both sides understand alike is looked up in conntrack; the stack is always right about
  * the rest. */
-static __always_inline enum reason judge_shape(const struct __sk_buff *skb, const struct pkt *pkt, const struct pod *pod)
+static __always_inline enum reason judge_shape(const struct __sk_buff *skb, const struct pkt *pkt,
+					       const struct pod *pod)
 {
 	if (skb->pkt_type != PACKET_HOST || skb->vlan_present)
 		return REASON_PASS_NOT_OURS;
 	if (pkt->flags & PKT_BAD_LENGTH)
 		return REASON_PASS_MALFORMED;
-	if (!pod || pkt->flags || pkt->ttl <= 1 || (pkt->proto != IPPROTO_TCP && pkt->proto != IPPROTO_UDP))
+	if (!pod || pkt->flags || pkt->ttl <= 1 ||
+	    (pkt->proto != IPPROTO_TCP && pkt->proto != IPPROTO_UDP))
 		return REASON_PASS_STACK;
 	return GO_ON;
 }
 
 static __always_inline bool is_plain_syn(const struct pkt *pkt)
 {
-	return pkt->proto == IPPROTO_TCP && (pkt->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
+	return pkt->proto == IPPROTO_TCP &&
+	       (pkt->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
 }
 
 /* May a flow that conntrack does not know be opened here, and does BPF translate it? */

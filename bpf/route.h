@@ -12,7 +12,8 @@
 #include "pkt.h"
 #include "stats.h"
 
-static __always_inline long fib_ask(struct __sk_buff *skb, const struct pkt *pkt, const struct addr *dst, __u32 *oif)
+static __always_inline long fib_ask(struct __sk_buff *skb, const struct pkt *pkt,
+				    const struct addr *dst, __u32 *oif)
 {
 	struct bpf_fib_lookup fib = {
 		.l4_protocol = pkt->proto,
@@ -50,7 +51,8 @@ static __always_inline bool is_forwarded(long fib_ret)
  * which an address that the node has lost could be only where the uplink keeps other addresses and
  * there is no default route.
  */
-static __always_inline bool is_still_ours(struct __sk_buff *skb, const struct pkt *pkt, const struct addr *addr)
+static __always_inline bool is_still_ours(struct __sk_buff *skb, const struct pkt *pkt,
+					  const struct addr *addr)
 {
 	__u32 oif;
 
@@ -58,8 +60,8 @@ static __always_inline bool is_still_ours(struct __sk_buff *skb, const struct pk
 }
 
 /* GO_ON: the flow leaves by an uplink, with *egress for its source. */
-static __noinline enum reason find_egress(struct __sk_buff *skb, const struct pkt *pkt, const struct pod *pod,
-					       struct addr *egress)
+static __noinline enum reason find_egress(struct __sk_buff *skb, const struct pkt *pkt,
+					  const struct pod *pod, struct addr *egress)
 {
 	struct uplink *uplink;
 	__u32 oif;

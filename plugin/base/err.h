@@ -42,11 +42,13 @@ struct err {
 
 /* Fills *err with the message and strerror(-errnum), code CNI_KERNEL. Returns errnum (negative).
  * err may be NULL everywhere. */
-int err_set(struct err *err, int errnum, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int err_set(struct err *err, int errnum, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* As err_set() with a code of its own and without strerror. Returns -EINVAL for what is wrong with
  * the request (1 to 7, but for CNI_IO), -EAGAIN for CNI_TRY_AGAIN, -EIO otherwise. */
-int err_cni(struct err *err, unsigned int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int err_cni(struct err *err, unsigned int code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* Puts "context: " before the message that is there. Returns err->errnum. */
 int err_wrap(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -91,7 +91,7 @@ static int read_path(const char *value, struct request *req, struct cni_args *ar
 	return 0;
 }
 
-/* ---- CNI_ARGS ----------------------------------------------------------------------------- */
+/* ---- CNI_ARGS -------------------------------------------------------------------------------- */
 
 struct pod_names {
 	const char *namespace, *name;
@@ -166,7 +166,7 @@ static int read_args(const char *value, struct request *req, struct cni_args *ar
 	return 0;
 }
 
-/* ---- the table ---------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static const struct variable {
 	const char *name;

@@ -23,7 +23,7 @@
 #include "cni/value.h"
 #include "cni/version.h"
 
-/* ---- running ------------------------------------------------------------------------------ */
+/* ---- running --------------------------------------------------------------------------------- */
 
 /* The type is a plain name (netconf.c), so no candidate lies outside the directories. */
 static int find(const char *type, const char *dirs, char *path, size_t size, struct err *err)
@@ -52,7 +52,7 @@ static int run(const char *path, enum verb verb, const struct request *req, cons
 			   len, err);
 }
 
-/* ---- understanding ------------------------------------------------------------------------ */
+/* ---- understanding --------------------------------------------------------------------------- */
 
 /* The error that it printed, in its own words and with its own code. */
 static int read_error(const char *type, const char *text, size_t len, struct err *err)
@@ -155,7 +155,7 @@ static int read_result(const char *type, const char *text, size_t len, struct de
 	return 0;
 }
 
-/* ---- versions ----------------------------------------------------------------------------- */
+/* ---- versions -------------------------------------------------------------------------------- */
 
 /* The newest version of those that it lists and we know, "" if there is none. */
 static int newest_common(const char *path, const struct request *req, const struct network *net,
@@ -187,7 +187,7 @@ static int newest_common(const char *path, const struct request *req, const stru
 	return 0;
 }
 
-/* ---- all of it ---------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 /* 0 with the output, or the error of the program or of running it. */
 static int ask(const char *path, enum verb verb, const struct request *req, const char *config,

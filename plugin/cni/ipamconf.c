@@ -12,7 +12,7 @@
 #include "cni/ipamconf.h"
 #include "cni/value.h"
 
-/* ---- ranges ------------------------------------------------------------------------------- */
+/* ---- ranges ---------------------------------------------------------------------------------- */
 
 /* Prefixes of which no pod can have an address: this host, loopback, link-local (the gateway's),
  * multicast and beyond. */
@@ -122,7 +122,7 @@ static int read_range(const struct json *object, struct ip_range *out, struct er
 	return 0;
 }
 
-/* ---- sets --------------------------------------------------------------------------------- */
+/* ---- sets ------------------------------------------------------------------------------------ */
 
 static const struct ip_range *find_overlap(const struct range_set *set,
 					   const struct ip_range *range)
@@ -211,7 +211,7 @@ static int add_single(const struct json *ipam, struct network *net, struct err *
 	return 1;
 }
 
-/* ---- routes ------------------------------------------------------------------------------- */
+/* ---- routes ---------------------------------------------------------------------------------- */
 
 /* Of a route's keys that we do not know how to honour; ignoring one would send packets elsewhere in
  * silence. */
@@ -295,7 +295,7 @@ static void default_routes(struct network *net)
 	}
 }
 
-/* ---- all of it ---------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 int ipamconf_parse(const struct json *ipam, const struct json *runtime, enum verb verb,
 		   struct network *net, struct err *err)

@@ -23,7 +23,7 @@ static const cJSON *node_of(const struct json *value)
 	return value->node;
 }
 
-/* ---- naming ------------------------------------------------------------------------------- */
+/* ---- naming ---------------------------------------------------------------------------------- */
 
 /* "ipam.ranges[0].subnet" into path, cut where it ends. The document's own name stands only for
  * itself. */
@@ -98,7 +98,7 @@ int json_missing(const struct json *object, const char *key, struct err *err, co
 	return err_cni(err, CNI_INVALID_CONFIG, "%s: missing: %s", path, reason);
 }
 
-/* ---- documents ---------------------------------------------------------------------------- */
+/* ---- documents ------------------------------------------------------------------------------- */
 
 /* The first \u0000, or NULL. A backslash escapes what follows it, so "\\u0000" is five harmless
  * letters. */
@@ -162,7 +162,7 @@ bool json_next(const struct json *list, struct json *item)
 	return next;
 }
 
-/* ---- values ------------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 int json_object(const struct json *value, struct err *err)
 {

@@ -48,9 +48,10 @@ static int read_verb(enum verb *out, struct err *err)
 	while (verb < N_VERBS && strcmp(command, verb_name(verb)))
 		verb++;
 	if (verb == N_VERBS)
-		return err_cni(err, CNI_INVALID_ENV,
-			       "CNI_COMMAND: '%.300s': must be ADD, DEL, CHECK, GC, STATUS or VERSION",
-			       command);
+		return err_cni(
+			err, CNI_INVALID_ENV,
+			"CNI_COMMAND: '%.300s': must be ADD, DEL, CHECK, GC, STATUS or VERSION",
+			command);
 	*out = verb;
 	return 0;
 }

@@ -23,7 +23,7 @@
 #define MTU_MIN		     68	  /* RFC 791 */
 #define MTU_MIN_V6	     1280 /* RFC 8200; below, the kernel takes IPv6 off the interface */
 
-/* ---- what identifies a network ------------------------------------------------------------ */
+/* ---- what identifies a network --------------------------------------------------------------- */
 
 static int read_version(const struct json *root, enum verb verb, struct network *net,
 			struct err *err)
@@ -110,7 +110,7 @@ void netconf_version(const char *text, size_t len, char out[CNI_VERSION_MAX])
 	snprintf(out, CNI_VERSION_MAX, "%s", version);
 }
 
-/* ---- node settings ------------------------------------------------------------------------ */
+/* ---- node settings --------------------------------------------------------------------------- */
 
 static int read_cidrs(const struct json *root, const char *key, struct cidr_list *out,
 		      struct err *err)
@@ -298,7 +298,7 @@ static int read_shaped(const struct json *root, struct network *net, struct err 
 	return json_get_bool(root, "shaped", &net->shaped, err);
 }
 
-/* ---- all of it ---------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static int read_settings(const struct json *root, struct network *net, struct err *err)
 {

@@ -43,7 +43,7 @@ int program_find(const char *name, const char *dirs, char *path, size_t size)
 	return -ENOENT;
 }
 
-/* ---- environment -------------------------------------------------------------------------- */
+/* ---- environment ----------------------------------------------------------------------------- */
 
 static bool is_replaced(const char *var, const struct program_var *vars, size_t n)
 {
@@ -81,7 +81,7 @@ static char **make_environment(const struct program_var *vars, size_t n_vars)
 	return envp;
 }
 
-/* ---- running ------------------------------------------------------------------------------ */
+/* ---- running --------------------------------------------------------------------------------- */
 
 /* An fd to read the text from. */
 static int open_text(const char *text, struct err *err)

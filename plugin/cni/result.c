@@ -81,7 +81,7 @@ static cJSON *list_of(cJSON *document, const char *key)
 	return cJSON_AddArrayToObject(document, key);
 }
 
-/* ---- ADD ---------------------------------------------------------------------------------- */
+/* ---- ADD ------------------------------------------------------------------------------------- */
 
 static bool add_interface(cJSON *list, const struct pod_interface *interface, bool with_mtu)
 {
@@ -201,7 +201,7 @@ int result_add(const struct request *req, const struct network *net,
 	return write_document(document, ok, err);
 }
 
-/* ---- VERSION, errors ---------------------------------------------------------------------- */
+/* ---- VERSION, errors ------------------------------------------------------------------------- */
 
 int result_version(const char *version, struct err *err)
 {

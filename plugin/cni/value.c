@@ -96,8 +96,9 @@ int value_name(const struct json *value, char *out, size_t size, struct err *err
 	if (ret)
 		return ret;
 	if (!parse_is_name(text))
-		return json_reject(value, err,
-				   "must be a letter or digit, then letters, digits, '_', '.', '-'");
+		return json_reject(
+			value, err,
+			"must be a letter or digit, then letters, digits, '_', '.', '-'");
 	if (strlen(text) >= size)
 		return json_reject(value, err, "is longer than %zu bytes", size - 1);
 	snprintf(out, size, "%s", text);

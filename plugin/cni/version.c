@@ -5,7 +5,9 @@
 #include "cni/version.h"
 
 /* Before 0.3.0 a result was one address of each family, which no runtime asks for any more. */
-const char *const supported_versions[] = { "0.3.0", "0.3.1", "0.4.0", "1.0.0", VERSION_NEWEST, NULL };
+const char *const supported_versions[] = {
+	"0.3.0", "0.3.1", "0.4.0", "1.0.0", VERSION_NEWEST, NULL
+};
 
 static const char *const verb_since[] = {
 	[VERB_ADD] = "0.1.0",

@@ -7,13 +7,13 @@
  *	step		do						undo
  *	record		`attachments`: pending				forget it
  *	addresses	take them in `pods`, or from the delegate	give them back
- *	conntrack	-						flush every entry of the addresses
- *	link		the veth pair, down				delete it: from here nothing reaches the pod
+ *	conntrack	-						flush the addresses' entries
+ *	link		the veth pair, down				delete it
  *	program		from_pod on the host side			-  (goes with the link)
  *	host		addresses, sysctls, alias, up			-
  *	pod		addresses, routes, gateway			-
  *	routes		host routes to the addresses			-
- *	ready		`pods` and `attachments`: ready			dying: from_pod drops from now on
+ *	ready		`pods` and `attachments`: ready			dying: from_pod drops
  *
  * Read the right column upwards and the order of DEL is: dying, link gone, conntrack flushed,
  * address free, forgotten. So an address is never handed out while somebody can still speak from
@@ -45,11 +45,6 @@
 #include "kern/nft.h"
 #include "kern/rtnl_link.h"
 
-bool delegates(const struct network *net)
-{
-	return net->ipam_type[0] && strcmp(net->ipam_type, "ctnat");
-}
-
 static int map_fd(const struct attachment_work *w, enum map_id id)
 {
 	return w->node->maps.fd[id];
@@ -60,7 +55,7 @@ static bool has_maps(const struct attachment_work *w)
 	return map_fd(w, MAP_ATTACHMENTS) >= 0;
 }
 
-/* ---- record --------------------------------------------------------------------------------------- */
+/* ---- record ---------------------------------------------------------------------------------- */
 
 static int do_record(struct attachment_work *w, struct err *err)
 {
@@ -91,7 +86,7 @@ static int undo_record(struct attachment_work *w, struct err *err)
 	return 0;
 }
 
-/* ---- addresses -------------------------------------------------------------------------------------- */
+/* ---- addresses ------------------------------------------------------------------------------- */
 
 /* ctnat's own ranges; with what dead attachments still hold, if need be. */
 static int allocate(struct attachment_work *w, struct err *err)
@@ -99,11 +94,14 @@ static int allocate(struct attachment_work *w, struct err *err)
 	struct attachment_key holder;
 	int ret;
 
-	ret = ipam_allocate(&w->node->maps, &w->req->key, w->net, w->addrs, &w->n_addrs, &holder, err);
+	ret = ipam_allocate(&w->node->maps, &w->req->key, w->net, w->addrs, &w->n_addrs, &holder,
+			    err);
 	if (ret == -EADDRINUSE && reclaim_one(w->node, w->net, w->req, &holder, &w->lock) > 0)
-		return ipam_allocate(&w->node->maps, &w->req->key, w->net, w->addrs, &w->n_addrs, NULL, err);
+		return ipam_allocate(&w->node->maps, &w->req->key, w->net, w->addrs, &w->n_addrs,
+				     NULL, err);
 	if (ret == -ENOSPC && reclaim_dead(w->node, w->net, w->req, &w->lock) > 0)
-		return ipam_allocate(&w->node->maps, &w->req->key, w->net, w->addrs, &w->n_addrs, NULL, err);
+		return ipam_allocate(&w->node->maps, &w->req->key, w->net, w->addrs, &w->n_addrs,
+				     NULL, err);
 	return ret;
 }
 
@@ -144,7 +142,8 @@ static int free_one(struct attachment_work *w, const struct addr *addr, struct e
 	struct pod pod;
 	int ret = 0;
 
-	if (!map_get(map_fd(w, MAP_PODS), addr, &pod) && pod.flags & POD_DELEGATED && !table_range_holds(w->node, addr))
+	if (!map_get(map_fd(w, MAP_PODS), addr, &pod) && pod.flags & POD_DELEGATED &&
+	    !table_range_holds(w->node, addr))
 		ret = nft_pod_del(&w->node->nf, addr, err);
 	return ret < 0 ? ret : ipam_free(&w->node->maps, &w->req->key, addr, err);
 }
@@ -179,7 +178,7 @@ static int undo_addresses(struct attachment_work *w, struct err *err)
 	return ret;
 }
 
-/* ---- conntrack, link, program ----------------------------------------------------------------------- */
+/* ---- conntrack, link, program ---------------------------------------------------------------- */
 
 static int undo_conntrack(struct attachment_work *w, struct err *err)
 {
@@ -207,7 +206,7 @@ static int undo_link(struct attachment_work *w, struct err *err)
 	return 0;
 }
 
-/* ---- ready ------------------------------------------------------------------------------------------ */
+/* ---- ready ----------------------------------------------------------------------------------- */
 
 static int set_pods(struct attachment_work *w, __u32 state)
 {
@@ -272,7 +271,7 @@ static int undo_ready(struct attachment_work *w, struct err *err)
 	return ret < 0 ? err_set(err, ret, "record as dying") : 0;
 }
 
-/* ---- the list --------------------------------------------------------------------------------------- */
+/* ---- the list -------------------------------------------------------------------------------- */
 
 static const struct step {
 	const char *name;
@@ -310,7 +309,8 @@ static int undo_from(struct attachment_work *w, size_t last, struct err *err)
 
 int attachment_make(struct attachment_work *w, struct err *err)
 {
-	struct err ignored;	/* why it failed is what the runtime wants to know, not what came after */
+	struct err
+		ignored; /* why it failed is what the runtime wants to know, not what came after */
 
 	for (size_t i = 0; i < N_STEPS; i++) {
 		int ret;
@@ -341,7 +341,8 @@ static void keep_owned(struct attachment_work *w)
 
 	w->n_addrs = 0;
 	for (__u32 i = 0; i < w->record.n_addrs && i < POD_ADDRS_MAX; i++)
-		if (!map_get(map_fd(w, MAP_PODS), &w->record.addrs[i], &pod) && key_equal(&pod.owner, &w->req->key))
+		if (!map_get(map_fd(w, MAP_PODS), &w->record.addrs[i], &pod) &&
+		    key_equal(&pod.owner, &w->req->key))
 			w->addrs[w->n_addrs++] = w->record.addrs[i];
 }
 
@@ -363,8 +364,9 @@ static int find_addrs(struct attachment_work *w, struct err *err)
 	return import_addrs(w->node, link.ifindex, w->addrs, &w->n_addrs, err);
 }
 
-int attachment_open(struct attachment_work *w, const struct request *req, const struct network *net, struct node *node,
-		    bool wait, const struct attachment_lock *held, struct err *err)
+int attachment_open(struct attachment_work *w, const struct request *req, const struct network *net,
+		    struct node *node, bool wait, const struct attachment_lock *held,
+		    struct err *err)
 {
 	int ret;
 

@@ -27,8 +27,9 @@ struct attachment_work {
 
 /* Takes the lock and reads the record. With wait false -EWOULDBLOCK if somebody works on it. `held`
  * as in identity_lock(). End with attachment_close(), whatever came back. */
-int attachment_open(struct attachment_work *w, const struct request *req, const struct network *net, struct node *node,
-		    bool wait, const struct attachment_lock *held, struct err *err);
+int attachment_open(struct attachment_work *w, const struct request *req, const struct network *net,
+		    struct node *node, bool wait, const struct attachment_lock *held,
+		    struct err *err);
 void attachment_close(struct attachment_work *w);
 
 /* All steps. What a failing step leaves, its own undo takes, and all before it. */
@@ -38,7 +39,5 @@ int attachment_make(struct attachment_work *w, struct err *err);
  * later ones must not come before it (an address must not be free while its link is up). What is
  * left is found by the next DEL or GC. */
 int attachment_unmake(struct attachment_work *w, struct err *err);
-
-bool delegates(const struct network *net);	/* is there a delegated IPAM plugin? */
 
 #endif

@@ -29,7 +29,8 @@ static int note_class(const void *key, const void *value, void *data)
 		return -ENOSPC;
 	c->classes[c->n_classes++] = (struct classed_cidr){ { k->addr, k->prefixlen }, v->class };
 	if (v->pod_range)
-		c->sources[c->n_sources++] = (struct classed_cidr){ { k->addr, k->prefixlen }, POD_SOURCE };
+		c->sources[c->n_sources++] =
+			(struct classed_cidr){ { k->addr, k->prefixlen }, POD_SOURCE };
 	return 0;
 }
 
@@ -82,17 +83,21 @@ static int collect(const struct node *node, struct collect *c, struct err *err)
 	c->sources = calloc(CIDRS_MAX + PODS_MAX, sizeof(*c->sources));
 	if (!c->classes || !c->sources)
 		return err_set(err, -ENOMEM, "collect the base table");
-	ret = map_each(node->maps.fd[MAP_MASQ_CIDRS], sizeof(struct cidr_key), sizeof(struct cidr_class), note_class, c);
+	ret = map_each(node->maps.fd[MAP_MASQ_CIDRS], sizeof(struct cidr_key),
+		       sizeof(struct cidr_class), note_class, c);
 	if (!ret)
-		ret = map_each(node->maps.fd[MAP_PODS], sizeof(struct addr), sizeof(struct pod), note_delegated, c);
+		ret = map_each(node->maps.fd[MAP_PODS], sizeof(struct addr), sizeof(struct pod),
+			       note_delegated, c);
 	if (!ret)
-		ret = map_each(node->maps.fd[MAP_UPLINKS], sizeof(__u32), sizeof(struct uplink), note_uplink, c);
+		ret = map_each(node->maps.fd[MAP_UPLINKS], sizeof(__u32), sizeof(struct uplink),
+			       note_uplink, c);
 	return ret < 0 ? err_set(err, ret, "read the maps for the base table") : 0;
 }
 
 /* Both families' intervals of one class, one behind the other. Returns an array that the caller
  * frees. */
-static struct addr_range *flatten(const struct classed_cidr *in, size_t n, __u32 class, size_t *n_out)
+static struct addr_range *flatten(const struct classed_cidr *in, size_t n, __u32 class,
+				  size_t *n_out)
 {
 	size_t max = 2 * n + 1;
 	struct addr_range *out = calloc(2 * max, sizeof(*out));
@@ -110,7 +115,9 @@ static struct addr_range *flatten(const struct classed_cidr *in, size_t n, __u32
 	return out;
 }
 
-static int with_spec(struct node *node, int (*use)(struct nl *, const struct nft_spec *, struct err *), struct err *err)
+static int with_spec(struct node *node,
+		     int (*use)(struct nl *, const struct nft_spec *, struct err *),
+		     struct err *err)
 {
 	struct collect c = { 0 };
 	struct nft_spec spec = {
@@ -124,11 +131,13 @@ static int with_spec(struct node *node, int (*use)(struct nl *, const struct nft
 	if (!ret) {
 		spec.pods = pods = flatten(c.sources, c.n_sources, POD_SOURCE, &spec.n_pods);
 		spec.leave = leave = flatten(c.classes, c.n_classes, CLASS_LEAVE, &spec.n_leave);
-		spec.services = services = flatten(c.classes, c.n_classes, CLASS_SERVICE, &spec.n_services);
+		spec.services = services =
+			flatten(c.classes, c.n_classes, CLASS_SERVICE, &spec.n_services);
 		spec.uplinks = c.uplinks;
 		spec.n_uplinks = c.n_uplinks;
-		ret = pods && leave && services ? use(&node->nf, &spec, err) :
-						  err_set(err, -ENOMEM, "flatten the prefixes of the base table");
+		ret = pods && leave && services
+			      ? use(&node->nf, &spec, err)
+			      : err_set(err, -ENOMEM, "flatten the prefixes of the base table");
 	}
 	collect_free(&c);
 	return ret;

@@ -37,25 +37,28 @@ static int check_record(struct attachment_work *w, struct err *err)
 	int ret;
 
 	if (!w->recorded || w->record.state != STATE_READY)
-		return FAILED(err, "map 'attachments' has no ready entry for container '%s', interface '%s'",
+		return FAILED(err, "map 'attachments' has no ready entry for %s/%s",
 			      key->container_id, key->ifname);
 	ret = netns_inode(w->pod_netns, &inode, err);
 	if (ret < 0)
 		return ret;
 	if (w->record.netns && inode != w->record.netns)
-		return FAILED(err, "CNI_NETNS '%s' is another network namespace than at ADD", w->req->netns);
+		return FAILED(err, "CNI_NETNS '%s' is another network namespace than at ADD",
+			      w->req->netns);
 	for (__u32 i = 0; i < w->record.n_addrs; i++) {
 		struct pod pod;
 
 		if (map_get(w->node->maps.fd[MAP_PODS], &w->record.addrs[i], &pod) < 0 ||
-		    !key_equal(&pod.owner, key) || pod.state != STATE_READY || pod.ifindex != w->record.ifindex)
+		    !key_equal(&pod.owner, key) || pod.state != STATE_READY ||
+		    pod.ifindex != w->record.ifindex)
 			return FAILED(err, "map 'pods' has no entry of this pod for address %s",
 				      addr_format(&w->record.addrs[i], text));
 	}
 	return 0;
 }
 
-static int check_links(struct attachment_work *w, struct link *host, struct link *pod, struct err *err)
+static int check_links(struct attachment_work *w, struct link *host, struct link *pod,
+		       struct err *err)
 {
 	char alias[ALIAS_MAX];
 
@@ -63,21 +66,26 @@ static int check_links(struct attachment_work *w, struct link *host, struct link
 	if (rtnl_link_get_name(&w->node->rt, w->record.host_ifname, host, NULL) < 0)
 		return FAILED(err, "host interface '%s' is gone", w->record.host_ifname);
 	if (strcmp(host->kind, "veth") || strcmp(host->alias, alias))
-		return FAILED(err, "host interface '%s' is not the veth with alias '%s'", w->record.host_ifname, alias);
+		return FAILED(err, "host interface '%s' is not the veth with alias '%s'",
+			      w->record.host_ifname, alias);
 	if (!(host->flags & IFF_UP))
 		return FAILED(err, "host interface '%s' is down", w->record.host_ifname);
 	if (rtnl_link_get_name(&w->pod_rt, w->req->key.ifname, pod, NULL) < 0)
-		return FAILED(err, "interface '%s' is gone from '%s'", w->req->key.ifname, w->req->netns);
+		return FAILED(err, "interface '%s' is gone from '%s'", w->req->key.ifname,
+			      w->req->netns);
 	if (!(pod->flags & IFF_UP))
-		return FAILED(err, "interface '%s' in '%s' is down", w->req->key.ifname, w->req->netns);
+		return FAILED(err, "interface '%s' in '%s' is down", w->req->key.ifname,
+			      w->req->netns);
 	/* indexes are each namespace's own, so a veth of the pod with itself may bear the same */
-	if (pod->peer_nsid < 0 || pod->peer_ifindex != host->ifindex || host->peer_ifindex != pod->ifindex)
-		return FAILED(err, "interface '%s' in '%s' is not the other end of '%s'", w->req->key.ifname,
-			      w->req->netns, w->record.host_ifname);
+	if (pod->peer_nsid < 0 || pod->peer_ifindex != host->ifindex ||
+	    host->peer_ifindex != pod->ifindex)
+		return FAILED(err, "interface '%s' in '%s' is not the other end of '%s'",
+			      w->req->key.ifname, w->req->netns, w->record.host_ifname);
 	return 0;
 }
 
-static int check_address(struct nl *nl, const struct link *link, const struct cidr *wanted, struct err *err)
+static int check_address(struct nl *nl, const struct link *link, const struct cidr *wanted,
+			 struct err *err)
 {
 	_cleanup_free_ struct ifaddr *addrs = NULL;
 	char text[ADDR_STRLEN];
@@ -87,9 +95,11 @@ static int check_address(struct nl *nl, const struct link *link, const struct ci
 	if (ret < 0)
 		return ret;
 	for (size_t i = 0; i < n; i++)
-		if (addr_equal(&addrs[i].cidr.addr, &wanted->addr) && addrs[i].cidr.len == wanted->len)
+		if (addr_equal(&addrs[i].cidr.addr, &wanted->addr) &&
+		    addrs[i].cidr.len == wanted->len)
 			return 0;
-	return FAILED(err, "address %s is gone from interface '%s'", cidr_format(wanted, text), link->name);
+	return FAILED(err, "address %s is gone from interface '%s'", cidr_format(wanted, text),
+		      link->name);
 }
 
 /* What the runtime was told, ours or a later plugin's, whatever its prefix length. */
@@ -107,7 +117,7 @@ static int check_expected(struct attachment_work *w, const struct link *pod, str
 		while (j < n && !addr_equal(&addrs[j].cidr.addr, &req->expected[i]))
 			j++;
 		if (j == n)
-			ret = FAILED(err, "prevResult gives interface '%s' address %s, which it does not have",
+			ret = FAILED(err, "interface '%s' lacks address %s of prevResult",
 				     pod->name, addr_format(&req->expected[i], text));
 	}
 	return ret;
@@ -117,7 +127,8 @@ static int check_expected(struct attachment_work *w, const struct link *pod, str
 static bool route_matches(const struct route *have, const struct route *want)
 {
 	return addr_equal(&have->dst.addr, &want->dst.addr) && have->dst.len == want->dst.len &&
-	       (!want->oif || have->oif == want->oif) && addr_equal(&have->gateway, &want->gateway) &&
+	       (!want->oif || have->oif == want->oif) &&
+	       addr_equal(&have->gateway, &want->gateway) &&
 	       (!want->protocol || have->protocol == want->protocol) &&
 	       (!addr_is_v4(&want->dst.addr) || have->metric == want->metric);
 }
@@ -135,7 +146,8 @@ static int check_route(struct nl *nl, const struct route *want, const char *wher
 	for (size_t i = 0; i < n; i++)
 		if (route_matches(&routes[i], want))
 			return 0;
-	return FAILED(err, "route %s by %s is gone or altered", cidr_format(&want->dst, text), where);
+	return FAILED(err, "route %s by %s is gone or altered", cidr_format(&want->dst, text),
+		      where);
 }
 
 static bool has_family(const struct attachment_work *w, int family)
@@ -169,8 +181,8 @@ static int check_host(struct attachment_work *w, const struct link *host, struct
 }
 
 /* The entry that saves the first packet a round trip. */
-static int check_gateway(struct attachment_work *w, const struct link *host, const struct link *pod, int family,
-			 struct err *err)
+static int check_gateway(struct attachment_work *w, const struct link *host, const struct link *pod,
+			 int family, struct err *err)
 {
 	struct addr gateway = pod_gateway(family);
 	__u8 mac[MAC_LEN];
@@ -182,8 +194,8 @@ static int check_gateway(struct attachment_work *w, const struct link *host, con
 
 	addr_format(&gateway, text);
 	if (!ret && (state & NUD_VALID) && memcmp(mac, host->mac, sizeof(mac)))
-		return FAILED(err, "neighbour %s of '%s' has another MAC than host interface '%s'", text, pod->name,
-			      host->name);
+		return FAILED(err, "neighbour %s of '%s' has another MAC than host interface '%s'",
+			      text, pod->name, host->name);
 	mac_changed = !map_get(w->node->maps.fd[MAP_PODS], &w->addrs[0], &record) &&
 		      memcmp(record.pod_mac, pod->mac, sizeof(pod->mac));
 	if (mac_changed || (!ret && state & NUD_PERMANENT))
@@ -191,7 +203,8 @@ static int check_gateway(struct attachment_work *w, const struct link *host, con
 	return FAILED(err, "permanent neighbour %s of '%s' is gone", text, pod->name);
 }
 
-static int check_pod(struct attachment_work *w, const struct link *host, const struct link *pod, struct err *err)
+static int check_pod(struct attachment_work *w, const struct link *host, const struct link *pod,
+		     struct err *err)
 {
 	int ret = 0;
 
@@ -231,8 +244,11 @@ static int check_program(struct attachment_work *w, const struct link *host, str
 	prog_fd = bpfobj_prog(PIN_FROM_POD, err);
 	if (prog_fd < 0)
 		return prog_fd;
-	if (prog_id(prog_fd, &wanted) < 0 || tc_query(host->ifindex, TC_HOOK_INGRESS, &id, NULL) < 0 || id != wanted)
-		return FAILED(err, "host interface '%s' does not carry the TC program ctnat_from_pod", host->name);
+	if (prog_id(prog_fd, &wanted) < 0 ||
+	    tc_query(host->ifindex, TC_HOOK_INGRESS, &id, NULL) < 0 || id != wanted)
+		return FAILED(err,
+			      "host interface '%s' does not carry the TC program ctnat_from_pod",
+			      host->name);
 	return 0;
 }
 

@@ -17,7 +17,8 @@
 
 static const char *const forwarding[] = { "net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding" };
 
-static int change(struct node *node, const char *path, const char *from, const char *to, struct err *err)
+static int change(struct node *node, const char *path, const char *from, const char *to,
+		  struct err *err)
 {
 	struct sysctl_key key = { { 0 } };
 	struct sysctl_value value = { { 0 }, { 0 } };
@@ -34,7 +35,8 @@ static int change(struct node *node, const char *path, const char *from, const c
 
 /* Sets the sysctl to `to` if it is `from`, or whatever it is with from NULL. One that is not there
  * (IPv6 switched off) is as it should be. */
-static int want(struct node *node, const char *path, const char *from, const char *to, struct err *err)
+static int want(struct node *node, const char *path, const char *from, const char *to,
+		struct err *err)
 {
 	char now[16];
 	int ret = sysctl_read(path, now, sizeof(now), err);
@@ -82,7 +84,8 @@ int forwarding_verify(struct node *node, struct err *err)
 		if (ret < 0)
 			return ret;
 		if (strcmp(now, "1"))
-			return err_cni(err, CNI_CHECK_FAILED, "sysctl '%s' is %s, not 1", forwarding[i], now);
+			return err_cni(err, CNI_CHECK_FAILED, "sysctl '%s' is %s, not 1",
+				       forwarding[i], now);
 	}
 	return 0;
 }
@@ -105,8 +108,8 @@ static int restore(const void *key, const void *value, void *data)
 
 int sysctls_restore(struct node *node, struct err *err)
 {
-	int ret = map_each(node->maps.fd[MAP_SYSCTLS], sizeof(struct sysctl_key), sizeof(struct sysctl_value), restore,
-			   NULL);
+	int ret = map_each(node->maps.fd[MAP_SYSCTLS], sizeof(struct sysctl_key),
+			   sizeof(struct sysctl_value), restore, NULL);
 
 	return ret < 0 ? err_set(err, ret, "restore recorded sysctls") : 0;
 }

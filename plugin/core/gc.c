@@ -5,7 +5,8 @@
  *
  *	records		of the network that are not among the living
  *	links		whose alias names the network, without a record and not among the living
- *	addresses	in `pods` whose owner has no record at all (of whatever network: nobody can come for them)
+ *	addresses	in `pods` whose owner has no record at all, of whatever network: nobody else
+ *			will come for them
  *	the delegate's	by its own GC
  *
  * What somebody works on (its lock is held) is left alone, pending or not: it is either on its way
@@ -100,9 +101,11 @@ static int visit_address(const void *key, const void *value, void *data)
 	struct gc *gc = data;
 	int fd = gc->node->maps.fd[MAP_ATTACHMENTS];
 
-	if (map_get(fd, &pod->owner, &record) != -ENOENT || identity_lock(&pod->owner, false, NULL, &lock, NULL) < 0)
+	if (map_get(fd, &pod->owner, &record) != -ENOENT ||
+	    identity_lock(&pod->owner, false, NULL, &lock, NULL) < 0)
 		return 0;
-	if (map_get(fd, &pod->owner, &record) == -ENOENT && !ipam_free(&gc->node->maps, &pod->owner, key, NULL))
+	if (map_get(fd, &pod->owner, &record) == -ENOENT &&
+	    !ipam_free(&gc->node->maps, &pod->owner, key, NULL))
 		gc->removed++;
 	cleanup_close(&lock.fd);
 	return 0;
@@ -111,21 +114,24 @@ static int visit_address(const void *key, const void *value, void *data)
 static int sweep(struct gc *gc, struct err *err)
 {
 	struct node *node = gc->node;
-	int ret = map_each(node->maps.fd[MAP_ATTACHMENTS], sizeof(struct attachment_key), sizeof(struct attachment),
-			   visit_record, gc);
+	int ret = map_each(node->maps.fd[MAP_ATTACHMENTS], sizeof(struct attachment_key),
+			   sizeof(struct attachment), visit_record, gc);
 
 	if (!ret)
 		ret = import_each_link(node, visit_link, gc, err);
 	if (!ret)
-		ret = map_each(node->maps.fd[MAP_PODS], sizeof(struct addr), sizeof(struct pod), visit_address, gc);
+		ret = map_each(node->maps.fd[MAP_PODS], sizeof(struct addr), sizeof(struct pod),
+			       visit_address, gc);
 	return ret < 0 ? err_set(err, ret, "walk the maps") : gc->ret;
 }
 
-int pod_gc(const struct request *req, const struct network *net, const struct attachment_key *valid, size_t n,
-	   unsigned int *removed, struct err *err)
+int pod_gc(const struct request *req, const struct network *net, const struct attachment_key *valid,
+	   size_t n, unsigned int *removed, struct err *err)
 {
 	struct node node = NODE_CLOSED;
-	struct gc gc = { .node = &node, .req = req, .net = net, .valid = valid, .n_valid = n, .err = err };
+	struct gc gc = {
+		.node = &node, .req = req, .net = net, .valid = valid, .n_valid = n, .err = err
+	};
 	int ret = node_open(&node, err);
 
 	if (!ret && node_has_state(&node))

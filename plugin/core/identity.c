@@ -59,7 +59,8 @@ static const char *take_piece(const char *from, bool last, char *out, size_t siz
 	return from + len + !last;
 }
 
-int identity_parse_alias(const char *alias, struct attachment_key *key, char network[NETWORK_NAME_MAX])
+int identity_parse_alias(const char *alias, struct attachment_key *key,
+			 char network[NETWORK_NAME_MAX])
 {
 	static const char head[] = "ctnat/";
 	const char *at = alias + sizeof(head) - 1;

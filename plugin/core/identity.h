@@ -29,7 +29,8 @@ void identity_mac(const struct attachment_key *key, int side, __u8 out[MAC_LEN])
 /* "ctnat/<network>/<container>/<ifname>", and back: 0, or -EINVAL if the alias is not one of ours.
  */
 void identity_alias(const struct attachment_key *key, const char *network, char out[ALIAS_MAX]);
-int identity_parse_alias(const char *alias, struct attachment_key *key, char network[NETWORK_NAME_MAX]);
+int identity_parse_alias(const char *alias, struct attachment_key *key,
+			 char network[NETWORK_NAME_MAX]);
 
 /*
  * The attachment's lock: whoever works on an attachment holds it, and death gives it back; so a

@@ -24,8 +24,9 @@
 #include "kern/rtnl_route.h"
 #include "kern/tcattach.h"
 
-int import_each_link(struct node *node, int (*fn)(const struct host_link *link, void *data, struct err *err), void *data,
-		     struct err *err)
+int import_each_link(struct node *node,
+		     int (*fn)(const struct host_link *link, void *data, struct err *err),
+		     void *data, struct err *err)
 {
 	_cleanup_free_ struct link *links = NULL;
 	size_t n = 0;
@@ -52,7 +53,8 @@ static bool holds(const struct addr *list, size_t n, const struct addr *addr)
 }
 
 /* An IPv4 address has two routes (plumb.c). */
-int import_addrs(struct node *node, int ifindex, struct addr out[POD_ADDRS_MAX], size_t *n, struct err *err)
+int import_addrs(struct node *node, int ifindex, struct addr out[POD_ADDRS_MAX], size_t *n,
+		 struct err *err)
 {
 	const struct route_filter filter = { .oif = ifindex, .protocol = RTPROT_CTNAT };
 	_cleanup_free_ struct route *routes = NULL;
@@ -90,7 +92,9 @@ struct importing {
 
 static int import_link(const struct host_link *link, void *data, struct err *err)
 {
-	struct attachment att = { .state = STATE_READY, .ifindex = link->ifindex, .created = clock_realtime() };
+	struct attachment att = { .state = STATE_READY,
+				  .ifindex = link->ifindex,
+				  .created = clock_realtime() };
 	struct importing *im = data;
 	size_t n = 0;
 	int ret = import_addrs(im->node, link->ifindex, att.addrs, &n, err);
@@ -106,8 +110,9 @@ static int import_link(const struct host_link *link, void *data, struct err *err
 		ret = map_create(im->node->maps.fd[MAP_ATTACHMENTS], &link->key, &att);
 	if (ret < 0 && ret != -EEXIST)
 		return err_set(err, ret, "record the pod behind interface '%s'", link->name);
-	ret = im->prog_fd < 0 ? tc_detach(link->ifindex, TC_HOOK_INGRESS, err) :
-				tc_attach(link->ifindex, TC_HOOK_INGRESS, TC_CLSACT, im->prog_fd, err);
+	ret = im->prog_fd < 0
+		      ? tc_detach(link->ifindex, TC_HOOK_INGRESS, err)
+		      : tc_attach(link->ifindex, TC_HOOK_INGRESS, TC_CLSACT, im->prog_fd, err);
 	return ret == -ENODEV ? 0 : ret;	/* it went meanwhile */
 }
 

@@ -17,10 +17,12 @@ struct host_link {
 	int ifindex;
 	__u8 mac[MAC_LEN];
 };
-int import_each_link(struct node *node, int (*fn)(const struct host_link *link, void *data, struct err *err), void *data,
-		     struct err *err);
+int import_each_link(struct node *node,
+		     int (*fn)(const struct host_link *link, void *data, struct err *err),
+		     void *data, struct err *err);
 
 /* Addresses that are routed to this link by our own routes. */
-int import_addrs(struct node *node, int ifindex, struct addr out[POD_ADDRS_MAX], size_t *n, struct err *err);
+int import_addrs(struct node *node, int ifindex, struct addr out[POD_ADDRS_MAX], size_t *n,
+		 struct err *err);
 
 #endif

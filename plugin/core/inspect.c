@@ -57,8 +57,8 @@ int inspect_node(struct node *node, struct snapshot *out, struct err *err)
 	out->config = node->config;
 	ret = map_each(fd[MAP_UPLINKS], sizeof(__u32), sizeof(struct uplink), note_uplink, out);
 	if (ret >= 0)
-		ret = map_each(fd[MAP_ATTACHMENTS], sizeof(struct attachment_key), sizeof(struct attachment),
-			       note_attachment, out);
+		ret = map_each(fd[MAP_ATTACHMENTS], sizeof(struct attachment_key),
+			       sizeof(struct attachment), note_attachment, out);
 	if (ret < 0)
 		return err_set(err, ret, "read the maps");
 	ret = map_count(fd[MAP_PODS], sizeof(struct addr));
@@ -74,7 +74,8 @@ int inspect_node(struct node *node, struct snapshot *out, struct err *err)
 		return ret;
 	out->whole = !node_verify(node, &fault);
 	if (!out->whole)
-		snprintf(out->fault, sizeof(out->fault), "%.*s", (int)sizeof(out->fault) - 1, fault.msg);
+		snprintf(out->fault, sizeof(out->fault), "%.*s", (int)sizeof(out->fault) - 1,
+			 fault.msg);
 	return 0;
 }
 

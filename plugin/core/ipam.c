@@ -19,7 +19,8 @@
 #include "core/ipam.h"
 #include "core/journal.h"
 
-static int claim(const struct maps *maps, const struct attachment_key *key, const struct addr *addr, __u32 flags)
+static int claim(const struct maps *maps, const struct attachment_key *key, const struct addr *addr,
+		 __u32 flags)
 {
 	struct pod pod = {
 		.state = STATE_PENDING,
@@ -31,8 +32,8 @@ static int claim(const struct maps *maps, const struct attachment_key *key, cons
 	return map_create(maps->fd[MAP_PODS], addr, &pod);
 }
 
-int ipam_claim(const struct maps *maps, const struct attachment_key *key, const struct addr *addr, __u32 flags,
-	       struct attachment_key *holder, struct err *err)
+int ipam_claim(const struct maps *maps, const struct attachment_key *key, const struct addr *addr,
+	       __u32 flags, struct attachment_key *holder, struct err *err)
 {
 	char text[ADDR_STRLEN];
 	struct pod pod;
@@ -44,7 +45,8 @@ int ipam_claim(const struct maps *maps, const struct attachment_key *key, const 
 	if (ret != -EEXIST)
 		return err_set(err, ret, "record address %s in map 'pods'", text);
 	if (map_get(maps->fd[MAP_PODS], addr, &pod) < 0)
-		return err_cni(err, CNI_TRY_AGAIN, "address %s was freed this moment, try again", text);
+		return err_cni(err, CNI_TRY_AGAIN, "address %s was freed this moment, try again",
+			       text);
 	if (holder)
 		*holder = pod.owner;
 	err_cni(err, CNI_EXHAUSTED, "address %s is taken by container '%s', interface '%s'", text,
@@ -61,15 +63,16 @@ static unsigned long long range_size(const struct ip_range *range)
 
 static _Atomic __u64 *range_cursor(struct verbs *verbs, const struct ip_range *range)
 {
-	__u64 hash = hash_bytes(hash_bytes(HASH_SEED, &range->first, sizeof(range->first)), &range->last,
-				sizeof(range->last));
+	__u64 hash = hash_bytes(hash_bytes(HASH_SEED, &range->first, sizeof(range->first)),
+				&range->last, sizeof(range->last));
 
 	return (_Atomic __u64 *)&verbs->cursors[hash % CURSORS];
 }
 
 /* -ENOSPC: every address of the range is taken. */
-static int allocate_in_range(const struct maps *maps, struct verbs *verbs, const struct attachment_key *key,
-			     const struct ip_range *range, struct addr *out)
+static int allocate_in_range(const struct maps *maps, struct verbs *verbs,
+			     const struct attachment_key *key, const struct ip_range *range,
+			     struct addr *out)
 {
 	_Atomic __u64 *cursor = range_cursor(verbs, range);
 	unsigned long long size = range_size(range), start = atomic_fetch_add(cursor, 1);
@@ -99,8 +102,8 @@ static bool set_holds(const struct range_set *set, const struct addr *addr)
 	for (size_t i = 0; i < set->n; i++) {
 		const struct ip_range *range = &set->ranges[i];
 
-		if (addr_compare(addr, &range->first) >= 0 && addr_compare(addr, &range->last) <= 0 &&
-		    !addr_equal(addr, &range->gateway))
+		if (addr_compare(addr, &range->first) >= 0 &&
+		    addr_compare(addr, &range->last) <= 0 && !addr_equal(addr, &range->gateway))
 			return true;
 	}
 	return false;
@@ -114,8 +117,9 @@ static const struct addr *asked_for(const struct network *net, const struct rang
 	return NULL;
 }
 
-static int allocate_in_set(const struct maps *maps, struct verbs *verbs, const struct attachment_key *key,
-			   const struct range_set *set, struct addr *out, struct err *err)
+static int allocate_in_set(const struct maps *maps, struct verbs *verbs,
+			   const struct attachment_key *key, const struct range_set *set,
+			   struct addr *out, struct err *err)
 {
 	char first[ADDR_STRLEN], last[ADDR_STRLEN];
 	int ret = -ENOSPC;
@@ -125,8 +129,10 @@ static int allocate_in_set(const struct maps *maps, struct verbs *verbs, const s
 	if (ret == -E2BIG)
 		return err_set(err, ret, "map 'pods' is full (%d addresses)", PODS_MAX);
 	if (ret == -ENOSPC) {
-		err_cni(err, CNI_EXHAUSTED, "no free address in %s - %s%s", addr_format(&set->ranges[0].first, first),
-			addr_format(&set->ranges[set->n - 1].last, last), set->n > 1 ? " (several ranges)" : "");
+		err_cni(err, CNI_EXHAUSTED, "no free address in %s - %s%s",
+			addr_format(&set->ranges[0].first, first),
+			addr_format(&set->ranges[set->n - 1].last, last),
+			set->n > 1 ? " (several ranges)" : "");
 		return ret;
 	}
 	return ret < 0 ? err_set(err, ret, "record an address in map 'pods'") : 0;
@@ -146,18 +152,21 @@ static int check_asked(const struct network *net, struct err *err)
 		for (size_t j = 0; j < net->n_sets; j++)
 			held = held || set_holds(&net->sets[j], &net->ips[i]);
 		if (!held)
-			return err_cni(err, CNI_INVALID_CONFIG, "requested address %s is in no range of ipam.ranges",
+			return err_cni(err, CNI_INVALID_CONFIG,
+				       "requested address %s is in no range of ipam.ranges",
 				       addr_format(&net->ips[i], text));
 	}
 	if (found < net->n_ips)
-		return err_cni(err, CNI_INVALID_CONFIG,
-			       "%zu addresses are requested, but they come from %zu range sets of ipam.ranges (one address of each)",
-			       net->n_ips, found);
+		return err_cni(
+			err, CNI_INVALID_CONFIG,
+			"%zu addresses are requested, but they come from %zu range sets of ipam.ranges (one address of each)",
+			net->n_ips, found);
 	return 0;
 }
 
-int ipam_allocate(const struct maps *maps, const struct attachment_key *key, const struct network *net,
-		  struct addr *out, size_t *n_out, struct attachment_key *holder, struct err *err)
+int ipam_allocate(const struct maps *maps, const struct attachment_key *key,
+		  const struct network *net, struct addr *out, size_t *n_out,
+		  struct attachment_key *holder, struct err *err)
 {
 	struct verbs *verbs = verbs_map(maps->fd[MAP_VERBS]);
 	struct addr taken[CONF_SETS_MAX];
@@ -185,7 +194,8 @@ int ipam_allocate(const struct maps *maps, const struct attachment_key *key, con
 	return 0;
 }
 
-int ipam_free(const struct maps *maps, const struct attachment_key *key, const struct addr *addr, struct err *err)
+int ipam_free(const struct maps *maps, const struct attachment_key *key, const struct addr *addr,
+	      struct err *err)
 {
 	char text[ADDR_STRLEN];
 	struct pod pod;
@@ -195,7 +205,9 @@ int ipam_free(const struct maps *maps, const struct attachment_key *key, const s
 		return 0;
 	if (!ret)
 		ret = map_delete(maps->fd[MAP_PODS], addr);
-	return ret < 0 && ret != -ENOENT ? err_set(err, ret, "free address %s in map 'pods'", addr_format(addr, text)) : 0;
+	return ret < 0 && ret != -ENOENT
+		       ? err_set(err, ret, "free address %s in map 'pods'", addr_format(addr, text))
+		       : 0;
 }
 
 struct owned {
@@ -214,11 +226,12 @@ static int note_owned(const void *key, const void *value, void *data)
 	return 0;
 }
 
-int ipam_owned(const struct maps *maps, const struct attachment_key *key, struct addr out[POD_ADDRS_MAX], size_t *n,
-	       struct err *err)
+int ipam_owned(const struct maps *maps, const struct attachment_key *key,
+	       struct addr out[POD_ADDRS_MAX], size_t *n, struct err *err)
 {
 	struct owned owned = { .key = key, .out = out };
-	int ret = map_each(maps->fd[MAP_PODS], sizeof(struct addr), sizeof(struct pod), note_owned, &owned);
+	int ret = map_each(maps->fd[MAP_PODS], sizeof(struct addr), sizeof(struct pod), note_owned,
+			   &owned);
 
 	if (ret < 0)
 		return err_set(err, ret, "walk map 'pods'");

@@ -12,20 +12,22 @@
  * -ENOSPC: a set has no free address; -EADDRINUSE: an address that was asked for is taken, *holder (if not NULL) says by
  * whom. Both with CNI_EXHAUSTED and a message.
  */
-int ipam_allocate(const struct maps *maps, const struct attachment_key *key, const struct network *net,
-		  struct addr *out, size_t *n_out, struct attachment_key *holder, struct err *err);
+int ipam_allocate(const struct maps *maps, const struct attachment_key *key,
+		  const struct network *net, struct addr *out, size_t *n_out,
+		  struct attachment_key *holder, struct err *err);
 
 /* Takes just this address (a delegate chose it). -EADDRINUSE as above. */
-int ipam_claim(const struct maps *maps, const struct attachment_key *key, const struct addr *addr, __u32 flags,
-	       struct attachment_key *holder, struct err *err);
+int ipam_claim(const struct maps *maps, const struct attachment_key *key, const struct addr *addr,
+	       __u32 flags, struct attachment_key *holder, struct err *err);
 
 /* Frees the address if it is key's; success if it is free, or somebody else's. */
-int ipam_free(const struct maps *maps, const struct attachment_key *key, const struct addr *addr, struct err *err);
+int ipam_free(const struct maps *maps, const struct attachment_key *key, const struct addr *addr,
+	      struct err *err);
 
 /* The addresses that bear key as their owner, by walking the map: for attachments that never became
  * ready. */
-int ipam_owned(const struct maps *maps, const struct attachment_key *key, struct addr out[POD_ADDRS_MAX], size_t *n,
-	       struct err *err);
+int ipam_owned(const struct maps *maps, const struct attachment_key *key,
+	       struct addr out[POD_ADDRS_MAX], size_t *n, struct err *err);
 
 /* Free addresses of a set: 0 if there is none. Saturates at UINT64_MAX. */
 unsigned long long ipam_free_in_set(const struct maps *maps, const struct range_set *set);

@@ -35,7 +35,8 @@ const char *verb_name(enum verb verb)
 	return verb <= VERB_VERSION ? verb_names[verb] : "?";
 }
 
-void journal_write(const struct request *req, const struct network *net, const struct err *err, __u64 started)
+void journal_write(const struct request *req, const struct network *net, const struct err *err,
+		   __u64 started)
 {
 	struct journal_entry entry = {
 		.time = clock_realtime(),
@@ -55,8 +56,8 @@ void journal_write(const struct request *req, const struct network *net, const s
 		snprintf(entry.network, sizeof(entry.network), "%s", net->name);
 		snprintf(entry.pod, sizeof(entry.pod), "%s", req->pod_name);
 		if (err)
-			snprintf(entry.message, sizeof(entry.message), "%.*s", (int)sizeof(entry.message) - 1,
-				 err->msg);
+			snprintf(entry.message, sizeof(entry.message), "%.*s",
+				 (int)sizeof(entry.message) - 1, err->msg);
 		atomic_fetch_add((_Atomic __u64 *)&(err ? verbs->failed : verbs->ok)[req->verb], 1);
 		entry.sequence = atomic_fetch_add((_Atomic __u64 *)&verbs->journal_head, 1);
 		slot = entry.sequence % JOURNAL_SIZE;

@@ -13,6 +13,7 @@ __u64 clock_monotonic(void);
 /* Counts the verb and writes it down. err NULL: success. started: clock_monotonic() at the
  * beginning. Does nothing where the node has no state, or another node's. Never fails: a journal
  * must not break an ADD. */
-void journal_write(const struct request *req, const struct network *net, const struct err *err, __u64 started);
+void journal_write(const struct request *req, const struct network *net, const struct err *err,
+		   __u64 started);
 
 #endif

@@ -9,6 +9,7 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "base/addr.h"
 #include "base/err.h"
@@ -47,13 +48,13 @@ struct node_settings {
 	__u32 mtu;				/* 0: the smallest of the uplinks' */
 	__u16 port_min, port_max;		/* default 1024-65535 */
 	bool spoof_check;			/* default true */
-	__u32 insert_limit;			/* unanswered inserts a second and pod; default 2000, 0: none */
+	__u32 insert_limit;			/* default 2000, 0: none */
 	enum datapath_level datapath;		/* LEVEL_NONE: auto */
 };
 
 struct ip_range {
 	struct cidr subnet;		/* masked */
-	struct addr first, last;	/* usable, inclusive: without network, broadcast (IPv4), and the gateway if one was named */
+	struct addr first, last;	/* inclusive, without network and IPv4 broadcast */
 	struct addr gateway;		/* all zero: none named; never handed out */
 };
 
@@ -82,7 +83,7 @@ struct network {
 	char cni_version[16];
 	char name[NETWORK_NAME_MAX];
 	struct node_settings node;
-	char ipam_type[32];		/* "ctnat", or the plugin to execute; "" with no ipam: no addresses */
+	char ipam_type[32];		/* "ctnat", or whom to execute; "": no addresses */
 	struct range_set sets[CONF_SETS_MAX];
 	size_t n_sets;
 	struct pod_route routes[CONF_ROUTES_MAX];
@@ -93,9 +94,15 @@ struct network {
 	size_t n_ips;
 	bool has_mac;
 	__u8 mac[MAC_LEN];
-	bool shaped;			/* a plugin behind us limits the pod: `shaped`, or runtimeConfig.bandwidth */
+	bool shaped;			/* a plugin behind us limits the pod */
 	struct dns dns;			/* runtimeConfig.dns, else the delegate's, else empty */
 };
+
+/* Is there a delegated IPAM plugin? */
+static inline bool delegates(const struct network *net)
+{
+	return net->ipam_type[0] && strcmp(net->ipam_type, "ctnat");
+}
 
 struct request;
 struct delegate_result;

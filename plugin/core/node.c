@@ -2,20 +2,21 @@
 /*
  * Theory of the base state. A node that carries pods has, besides the pods:
  *
- *	maps		pinned in bpffs: the only memory of the plugin, dying with the boot as the sandboxes do
+ *	maps		pinned in bpffs: the only memory of the plugin, which dies with the boot
  *	programs	pinned beside them; the guard on every uplink, from_pod on every pod's veth
- *	base table	`inet ctnat`: the NAT hooks that our entries need, the fallback, the drop of unrouted services
+ *	base table	`inet ctnat`: the NAT hooks that our entries need, the fallback, the last guard
  *	sysctls		forwarding
  *
  * No daemon makes it: the first ADD after a boot does, and each ADD makes sure of it. That is two
  * paths:
  *
- *	fast	maps open, `config` says that they are whole and of this node, the settings are those of this network, the
- *		pod ranges are known, the uplinks' addresses still are the node's, and nobody changed the ruleset
- *		since the base table was last found whole (nft generation). Then nothing is written and no lock taken.
- *	slow	under the node's lock, an exclusive flock on PIN_ROOT: node_build() makes each part true in an order in which a
- *		crash leaves no lie: `config.created`, written last, is what the fast path believes. Every part of
- *		it can be done again over what is there.
+ *	fast	maps open, `config` says that they are whole and of this node, the settings are those
+ *		of this network, the pod ranges are known, the uplinks' addresses still are the
+ *		node's, and nobody changed the ruleset since the base table was last found whole (nft
+ *		generation). Then nothing is written and no lock taken.
+ *	slow	under the node's lock, an exclusive flock on PIN_ROOT: node_build() makes each part
+ *		true in an order in which a crash leaves no lie: `config.created`, written last, is
+ *		what the fast path believes. Every part can be done again over what is there.
  *
  * The order within node_build() is that of its table of parts; the maps are there before. The table
  * comes before the programs, because it makes a modular kernel load nf_nat, whose BTF the programs
@@ -95,8 +96,8 @@ static int open_state(struct node *node, struct err *err)
 		return ret;
 	if (cookie != node->config.netns_cookie)
 		return err_cni(err, CNI_INVALID_CONFIG,
-			       "'%s' belongs to another node (network namespace %llu, this one is %llu): "
-			       "give each node a bpffs of its own",
+			       "'%s' belongs to another node (network namespace %llu, this one is "
+			       "%llu): give each node a bpffs of its own",
 			       PIN_ROOT, (unsigned long long)node->config.netns_cookie, cookie);
 	return bpffs_instance(&node->instance, err);
 }
@@ -116,11 +117,12 @@ int node_same_instance(const struct node *node, struct err *err)
 	dev_t now;
 
 	if (bpffs_instance(&now, NULL) < 0 || now != node->instance)
-		return err_cni(err, CNI_TRY_AGAIN, "bpffs at '%s' was unmounted or covered meanwhile", BPFFS_PATH);
+		return err_cni(err, CNI_TRY_AGAIN,
+			       "bpffs at '%s' was unmounted or covered meanwhile", BPFFS_PATH);
 	return 0;
 }
 
-/* ---- is it true? -------------------------------------------------------------------------------- */
+/* ---- is it true? ----------------------------------------------------------------------------- */
 
 /* May this network's settings be used with those in force? 1: they must be applied first. */
 static int settings_agree(const struct config *config, const struct network *net, struct err *err)
@@ -130,9 +132,9 @@ static int settings_agree(const struct config *config, const struct network *net
 	if (!strcmp(config->network, net->name))
 		return 1;
 	return err_cni(err, CNI_INVALID_CONFIG,
-		       "the node-wide keys (nonMasqueradeCIDRs, serviceCIDRs, masqueradeCIDRs, uplinks, mtu, portRange, "
-		       "spoofCheck, insertLimit, datapath) differ from those of network '%s', which holds this node: "
-		       "make them equal in both configurations",
+		       "the node-wide keys (nonMasqueradeCIDRs, serviceCIDRs, masqueradeCIDRs, "
+		       "uplinks, mtu, portRange, spoofCheck, insertLimit, datapath) differ from "
+		       "those of network '%s', which holds this node: make them equal in both",
 		       config->network);
 }
 
@@ -144,7 +146,8 @@ static bool ranges_known(const struct node *node, const struct network *net)
 			struct cidr_key key = { subnet->len, subnet->addr };
 			struct cidr_class class;
 
-			if (map_get(node->maps.fd[MAP_MASQ_CIDRS], &key, &class) < 0 || !class.pod_range)
+			if (map_get(node->maps.fd[MAP_MASQ_CIDRS], &key, &class) < 0 ||
+			    !class.pod_range)
 				return false;
 		}
 	}
@@ -155,7 +158,8 @@ static bool table_untouched(struct node *node)
 {
 	__u32 generation;
 
-	return !nft_generation(&node->nf, &generation, NULL) && generation == node->config.nft_generation;
+	return !nft_generation(&node->nf, &generation, NULL) &&
+	       generation == node->config.nft_generation;
 }
 
 /* The ruleset changed, but not our table: believe the new generation. The generation is read before
@@ -187,7 +191,7 @@ static int is_true(struct node *node, const struct network *net, struct err *err
 	return !ranges_known(node, net) || !uplinks_stand(node) || !table_untouched(node);
 }
 
-/* ---- make it true -------------------------------------------------------------------------------- */
+/* ---- make it true ---------------------------------------------------------------------------- */
 
 static int commit(struct node *node, struct err *err)
 {
@@ -243,7 +247,8 @@ struct build {
 
 static int build_settings(const struct build *b, struct err *err)
 {
-	return b->apply ? settings_apply(b->node, b->net, err) : settings_add_ranges(b->node, b->net, err);
+	return b->apply ? settings_apply(b->node, b->net, err)
+			: settings_add_ranges(b->node, b->net, err);
 }
 
 static int build_uplinks(const struct build *b, struct err *err)
@@ -313,8 +318,8 @@ static int node_build(struct node *node, const struct network *net, bool fresh, 
  * same. */
 static bool only_ruleset_changed(struct node *node, const struct network *net)
 {
-	return !settings_agree(&node->config, net, NULL) && ranges_known(node, net) && uplinks_stand(node) &&
-	       !accept_ruleset(node, NULL);
+	return !settings_agree(&node->config, net, NULL) && ranges_known(node, net) &&
+	       uplinks_stand(node) && !accept_ruleset(node, NULL);
 }
 
 static int build_locked(struct node *node, const struct network *net, struct err *err)
@@ -364,7 +369,7 @@ int node_ensure(struct node *node, const struct network *net, struct err *err)
 	return ret < 0 ? err_wrap(err, "base state of the node") : 0;
 }
 
-/* ---- look at it ---------------------------------------------------------------------------------- */
+/* ---- look at it ------------------------------------------------------------------------------ */
 
 int node_verify(struct node *node, struct err *err)
 {

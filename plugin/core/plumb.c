@@ -57,7 +57,7 @@ static bool has_family(const struct attachment_work *w, int family)
 
 static const int families[] = { AF_INET, AF_INET6 };
 
-/* ---- link ------------------------------------------------------------------------------------------- */
+/* ---- link ------------------------------------------------------------------------------------ */
 
 /* Whose name was taken: that of the host's side, by a link without a record (then it goes), or the
  * pod's? */
@@ -67,7 +67,8 @@ static int clear_leftover(struct attachment_work *w, struct err *err)
 	int ret = rtnl_link_get_name(&w->node->rt, w->record.host_ifname, &link, NULL);
 
 	if (ret < 0)
-		return err_cni(err, CNI_INVALID_ENV, "CNI_IFNAME '%s' already exists in CNI_NETNS '%s'",
+		return err_cni(err, CNI_INVALID_ENV,
+			       "CNI_IFNAME '%s' already exists in CNI_NETNS '%s'",
 			       w->req->key.ifname, w->req->netns);
 	return rtnl_link_del(&w->node->rt, link.ifindex, err);
 }
@@ -99,7 +100,8 @@ int plumb_link(struct attachment_work *w, struct err *err)
 	if (!ret)
 		ret = rtnl_link_get_name(&w->node->rt, spec.host_name, &link, err);
 	if (ret < 0)
-		return err_wrap(err, "veth '%s' with '%s' in '%s'", spec.host_name, spec.pod_name, w->req->netns);
+		return err_wrap(err, "veth '%s' with '%s' in '%s'", spec.host_name, spec.pod_name,
+				w->req->netns);
 	w->record.ifindex = link.ifindex;
 	w->record.flags = w->net->shaped ? POD_SHAPED : 0;
 	return 0;
@@ -112,20 +114,23 @@ int plumb_program(struct attachment_work *w, struct err *err)
 	if (w->node->config.level >= LEVEL_NFTABLES)
 		return 0;
 	prog_fd = bpfobj_prog(PIN_FROM_POD, err);
-	return prog_fd < 0 ? prog_fd : tc_attach(w->record.ifindex, TC_HOOK_INGRESS,
-						       w->net->shaped ? TC_TCX : TC_CLSACT, prog_fd, err);
+	return prog_fd < 0 ? prog_fd
+			   : tc_attach(w->record.ifindex, TC_HOOK_INGRESS,
+				       w->net->shaped ? TC_TCX : TC_CLSACT, prog_fd, err);
 }
 
-/* ---- the host's side -------------------------------------------------------------------------------- */
+/* ---- the host's side ------------------------------------------------------------------------- */
 
 /* A sysctl of the interface, of this or of the pod's namespace. One that is not there (no IPv6) is
  * as it should be. */
-static int set_conf(int family, const char *ifname, const char *name, const char *value, struct err *err)
+static int set_conf(int family, const char *ifname, const char *name, const char *value,
+		    struct err *err)
 {
 	char path[96];
 	int ret;
 
-	snprintf(path, sizeof(path), "net/ipv%d/conf/%s/%s", family == AF_INET ? 4 : 6, ifname, name);
+	snprintf(path, sizeof(path), "net/ipv%d/conf/%s/%s", family == AF_INET ? 4 : 6, ifname,
+		 name);
 	ret = sysctl_write(path, value, err);
 	return ret == -ENOENT ? 0 : ret;
 }
@@ -154,7 +159,9 @@ static int host_sysctls(struct attachment_work *w, struct err *err)
 int plumb_host(struct attachment_work *w, struct err *err)
 {
 	char alias[ALIAS_MAX];
-	struct link_change change = { .set_up = true, .up = true, .no_linklocal = true, .alias = alias };
+	struct link_change change = {
+		.set_up = true, .up = true, .no_linklocal = true, .alias = alias
+	};
 	int ret = host_sysctls(w, err);
 
 	identity_alias(&w->req->key, w->net->name, alias);
@@ -172,7 +179,7 @@ int plumb_host(struct attachment_work *w, struct err *err)
 			continue;
 		gateway.cidr.addr = pod_gateway(families[i]);
 		if (families[i] == AF_INET6)
-			gateway.cidr.len = 64;	/* with the on-link route to the pod's own link-local address */
+			gateway.cidr.len = 64;	/* the pod's own link-local is on-link */
 		ret = rtnl_addr_add(&w->node->rt, &gateway, err);
 		if (ret == -EEXIST)
 			ret = 0;
@@ -180,7 +187,7 @@ int plumb_host(struct attachment_work *w, struct err *err)
 	return ret < 0 ? err_wrap(err, "interface '%s'", w->record.host_ifname) : 0;
 }
 
-/* ---- the pod's side --------------------------------------------------------------------------------- */
+/* ---- the pod's side -------------------------------------------------------------------------- */
 
 const struct pod_route *plumb_pod_routes(const struct attachment_work *w, size_t *n)
 {
@@ -265,7 +272,8 @@ int plumb_pod(struct attachment_work *w, struct err *err)
 	int ret = 0;
 
 	if (has_family(w, AF_INET6))
-		ret = netns_run(w->pod_netns, w->node->netns, allow_ipv6, (void *)w->req->key.ifname, err);
+		ret = netns_run(w->pod_netns, w->node->netns, allow_ipv6,
+				(void *)w->req->key.ifname, err);
 	if (!ret)
 		ret = rtnl_link_get_name(&w->pod_rt, w->req->key.ifname, &link, err);
 	if (!ret)
@@ -277,12 +285,14 @@ int plumb_pod(struct attachment_work *w, struct err *err)
 			ret = pod_gateway_of(w, link.ifindex, families[i], err);
 	if (!ret)
 		ret = pod_routes(w, link.ifindex, err);
-	return ret < 0 ? err_wrap(err, "interface '%s' in '%s'", w->req->key.ifname, w->req->netns) : 0;
+	return ret < 0 ? err_wrap(err, "interface '%s' in '%s'", w->req->key.ifname, w->req->netns)
+		       : 0;
 }
 
-/* ---- the way to the pod ----------------------------------------------------------------------------- */
+/* ---- the way to the pod ---------------------------------------------------------------------- */
 
-size_t plumb_host_routes(const struct attachment_work *w, const struct addr *addr, struct route out[2])
+size_t plumb_host_routes(const struct attachment_work *w, const struct addr *addr,
+			 struct route out[2])
 {
 	int family = addr_family(addr);
 	struct route route = {
@@ -315,7 +325,8 @@ int plumb_routes(struct attachment_work *w, struct err *err)
 		for (size_t j = 0; j < n && !ret; j++)
 			ret = rtnl_route_add(&w->node->rt, &routes[j], err);
 		if (!ret)
-			ret = rtnl_neigh_reserve(&w->node->rt, w->record.ifindex, &w->addrs[i], err);
+			ret = rtnl_neigh_reserve(&w->node->rt, w->record.ifindex, &w->addrs[i],
+						 err);
 		if (ret < 0)
 			return err_wrap(err, "route to %s by '%s'", addr_format(&w->addrs[i], text),
 					w->record.host_ifname);

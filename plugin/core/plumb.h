@@ -19,7 +19,8 @@ int plumb_pod(struct attachment_work *w, struct err *err);
 int plumb_routes(struct attachment_work *w, struct err *err);
 
 /* The node's routes to this address of the pod. Returns their number. */
-size_t plumb_host_routes(const struct attachment_work *w, const struct addr *addr, struct route out[2]);
+size_t plumb_host_routes(const struct attachment_work *w, const struct addr *addr,
+			 struct route out[2]);
 
 /* The routes of the pod: those of the configuration or the delegate, of families that the pod has.
  */

@@ -32,7 +32,8 @@ static int open_pod(struct attachment_work *w, struct err *err)
 	if (ret < 0)
 		return ret;
 	if (own == pod)
-		return err_cni(err, CNI_INVALID_ENV, "CNI_NETNS '%s' is the node's own network namespace", w->req->netns);
+		return err_cni(err, CNI_INVALID_ENV,
+			       "CNI_NETNS '%s' is the node's own network namespace", w->req->netns);
 	return netns_nl_open(&w->pod_rt, w->pod_netns, w->node->netns, err);
 }
 
@@ -52,8 +53,9 @@ static void tell(const struct attachment_work *w, struct attachment_result *out)
 		out->addrs[out->n_addrs++] = cidr_host(&w->addrs[i]);
 	memcpy(out->routes, routes, n * sizeof(*routes));
 	out->n_routes = n;
-	out->dns = w->net->dns.n_nameservers || w->net->dns.n_search || w->net->dns.domain[0] ? w->net->dns :
-											       w->delegated.dns;
+	out->dns = w->net->dns.n_nameservers || w->net->dns.n_search || w->net->dns.domain[0]
+			   ? w->net->dns
+			   : w->delegated.dns;
 }
 
 static int add(struct attachment_work *w, struct attachment_result *out, struct err *err)
@@ -62,7 +64,8 @@ static int add(struct attachment_work *w, struct attachment_result *out, struct 
 
 	if (w->recorded && w->record.state == STATE_READY)
 		return err_cni(err, CNI_INVALID_ENV,
-			       "container '%s' has interface '%s' already (host interface '%s'); DEL it first",
+			       "container '%s' has interface '%s' already (host interface '%s'); "
+			       "DEL it first",
 			       w->req->key.container_id, w->req->key.ifname, w->record.host_ifname);
 	/* whoever left it half-made is dead: we have its lock */
 	ret = w->recorded ? attachment_unmake(w, err) : 0;
@@ -76,7 +79,8 @@ static int add(struct attachment_work *w, struct attachment_result *out, struct 
 	return ret;
 }
 
-int pod_add(const struct request *req, const struct network *net, struct attachment_result *out, struct err *err)
+int pod_add(const struct request *req, const struct network *net, struct attachment_result *out,
+	    struct err *err)
 {
 	struct node node = NODE_CLOSED;
 	struct attachment_work w;
@@ -125,7 +129,8 @@ int pod_check(const struct request *req, const struct network *net, struct err *
 	int ret = node_open(&node, err);
 
 	if (!ret && !node_has_state(&node))
-		ret = err_cni(err, CNI_CHECK_FAILED, "the node's maps are gone from bpffs; the next ADD restores them");
+		ret = err_cni(err, CNI_CHECK_FAILED,
+			      "the node's maps are gone from bpffs; the next ADD restores them");
 	if (!ret) {
 		ret = attachment_open(&w, req, net, &node, true, NULL, err);
 		if (!ret)

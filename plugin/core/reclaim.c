@@ -74,8 +74,8 @@ int reclaim_dead(struct node *node, const struct network *net, const struct requ
 		 const struct attachment_lock *held)
 {
 	struct sweep sweep = { node, net, req, held, 0 };
-	int ret = map_each(node->maps.fd[MAP_ATTACHMENTS], sizeof(struct attachment_key), sizeof(struct attachment),
-			   sweep_one, &sweep);
+	int ret = map_each(node->maps.fd[MAP_ATTACHMENTS], sizeof(struct attachment_key),
+			   sizeof(struct attachment), sweep_one, &sweep);
 
 	return ret < 0 ? ret : sweep.n;
 }

@@ -8,8 +8,8 @@
  *	the rest of the world			bpf
  *	multicast, limited broadcast		leave
  *	link-local (with the metadata address)	kernel
- *	private ranges, unless serviceCIDRs	kernel: somewhere in there are the services, and a flow to a service that
- *	  is set, if only to []			BPF inserted first would never meet kube-proxy's DNAT
+ *	private ranges, unless serviceCIDRs	kernel: services are somewhere in there, and a flow
+ *	  is set, if only to []			that BPF inserts would never meet kube-proxy's DNAT
  *	this node's pod ranges			leave, and marked as pod ranges
  *	serviceCIDRs				service
  *	nonMasqueradeCIDRs			leave
@@ -37,8 +37,9 @@ static const struct default_class defaults[] = {
 
 /* RFC 1918, RFC 6598, RFC 4193 */
 static const struct default_class private_ranges[] = {
-	{ "10.0.0.0/8", CLASS_KERNEL },	   { "172.16.0.0/12", CLASS_KERNEL }, { "192.168.0.0/16", CLASS_KERNEL },
-	{ "100.64.0.0/10", CLASS_KERNEL }, { "fc00::/7", CLASS_KERNEL },
+	{ "10.0.0.0/8", CLASS_KERNEL },	    { "172.16.0.0/12", CLASS_KERNEL },
+	{ "192.168.0.0/16", CLASS_KERNEL }, { "100.64.0.0/10", CLASS_KERNEL },
+	{ "fc00::/7", CLASS_KERNEL },
 };
 
 static __u64 hash_list(__u64 hash, const struct cidr_list *list)
@@ -49,8 +50,10 @@ static __u64 hash_list(__u64 hash, const struct cidr_list *list)
 
 __u64 settings_hash(const struct node_settings *s)
 {
-	__u64 hash = hash_list(hash_list(hash_list(HASH_SEED, &s->non_masquerade), &s->services), &s->masquerade);
-	const __u64 numbers[] = { s->mtu, s->port_min, s->port_max, s->spoof_check, s->datapath, s->insert_limit };
+	__u64 hash = hash_list(hash_list(hash_list(HASH_SEED, &s->non_masquerade), &s->services),
+			       &s->masquerade);
+	const __u64 numbers[] = { s->mtu,	  s->port_min, s->port_max,
+				  s->spoof_check, s->datapath, s->insert_limit };
 
 	for (size_t i = 0; i < s->n_uplinks; i++)
 		hash = hash_bytes(hash, s->uplinks[i], strlen(s->uplinks[i]) + 1);
@@ -68,7 +71,8 @@ static int want(struct wanted *w, const struct cidr *cidr, enum masq_class class
 	struct cidr masked = cidr_mask(cidr);
 
 	for (size_t i = 0; i < w->n; i++) {
-		if (w->list[i].cidr.len == masked.len && addr_equal(&w->list[i].cidr.addr, &masked.addr)) {
+		if (w->list[i].cidr.len == masked.len &&
+		    addr_equal(&w->list[i].cidr.addr, &masked.addr)) {
 			w->list[i].class = class;
 			return 0;
 		}
@@ -86,7 +90,8 @@ static int want(struct wanted *w, const struct cidr *cidr, enum masq_class class
 	return 0;
 }
 
-static int want_defaults(struct wanted *w, const struct default_class *list, size_t n, struct err *err)
+static int want_defaults(struct wanted *w, const struct default_class *list, size_t n,
+			 struct err *err)
 {
 	struct cidr cidr;
 	int ret = 0;
@@ -99,7 +104,8 @@ static int want_defaults(struct wanted *w, const struct default_class *list, siz
 	return ret;
 }
 
-static int want_list(struct wanted *w, const struct cidr_list *list, enum masq_class class, struct err *err)
+static int want_list(struct wanted *w, const struct cidr_list *list, enum masq_class class,
+		     struct err *err)
 {
 	int ret = 0;
 
@@ -124,7 +130,8 @@ static int want_all(struct wanted *w, const struct network *net, struct err *err
 	int ret = want_defaults(w, defaults, sizeof(defaults) / sizeof(defaults[0]), err);
 
 	if (!ret && !s->services.set)
-		ret = want_defaults(w, private_ranges, sizeof(private_ranges) / sizeof(private_ranges[0]), err);
+		ret = want_defaults(w, private_ranges,
+				    sizeof(private_ranges) / sizeof(private_ranges[0]), err);
 	if (!ret)
 		ret = want_ranges(w, net, err);
 	if (!ret)
@@ -135,7 +142,8 @@ static int want_all(struct wanted *w, const struct network *net, struct err *err
 }
 
 /* Writes one prefix; what is a pod range stays one, whatever class its destinations get. */
-static int set_class(struct node *node, const struct cidr *cidr, enum masq_class class, bool pod_range, struct err *err)
+static int set_class(struct node *node, const struct cidr *cidr, enum masq_class class,
+		     bool pod_range, struct err *err)
 {
 	struct cidr_key key = { cidr->len, cidr->addr };
 	struct cidr_class value = { class, cidr->len, pod_range }, old;
@@ -145,7 +153,8 @@ static int set_class(struct node *node, const struct cidr *cidr, enum masq_class
 	if (!map_get(node->maps.fd[MAP_MASQ_CIDRS], &key, &old) && old.prefixlen == key.prefixlen)
 		value.pod_range = value.pod_range || old.pod_range;
 	ret = map_set(node->maps.fd[MAP_MASQ_CIDRS], &key, &value);
-	return ret < 0 ? err_set(err, ret, "write %s to map 'masq_cidrs'", cidr_format(cidr, text)) : 0;
+	return ret < 0 ? err_set(err, ret, "write %s to map 'masq_cidrs'", cidr_format(cidr, text))
+		       : 0;
 }
 
 int settings_add_ranges(struct node *node, const struct network *net, struct err *err)
@@ -199,7 +208,8 @@ static int write_classes(struct node *node, const struct wanted *w, struct err *
 		ret = set_class(node, &w->list[i].cidr, w->list[i].class, false, err);
 	if (ret < 0)
 		return ret;
-	ret = map_each(f.fd, sizeof(struct cidr_key), sizeof(struct cidr_class), forget_unwanted, &f);
+	ret = map_each(f.fd, sizeof(struct cidr_key), sizeof(struct cidr_class), forget_unwanted,
+		       &f);
 	return ret < 0 ? err_set(err, ret, "write map 'masq_cidrs'") : 0;
 }
 

@@ -14,7 +14,8 @@
 #include "core/pod.h"
 #include "core/reclaim.h"
 
-static int any_free(struct node *node, const struct request *req, const struct network *net, struct err *err)
+static int any_free(struct node *node, const struct request *req, const struct network *net,
+		    struct err *err)
 {
 	char text[ADDR_STRLEN];
 
@@ -23,9 +24,11 @@ static int any_free(struct node *node, const struct request *req, const struct n
 
 		if (ipam_free_in_set(&node->maps, set) > 0)
 			continue;
-		if (reclaim_dead(node, net, req, NULL) > 0 && ipam_free_in_set(&node->maps, set) > 0)
+		if (reclaim_dead(node, net, req, NULL) > 0 &&
+		    ipam_free_in_set(&node->maps, set) > 0)
 			continue;
-		return err_cni(err, CNI_NOT_AVAILABLE, "every address of %s is in use by a living pod",
+		return err_cni(err, CNI_NOT_AVAILABLE,
+			       "every address of %s is in use by a living pod",
 			       cidr_format(&set->ranges[0].subnet, text));
 	}
 	return 0;

@@ -49,7 +49,8 @@ static struct uplink *find(struct found *found, __u32 ifindex)
 
 static int add(struct node *node, struct found *found, const struct link *link, struct err *err)
 {
-	static const __u32 unusable = IFA_F_TENTATIVE | IFA_F_DEPRECATED | IFA_F_TEMPORARY | IFA_F_DADFAILED;
+	static const __u32 unusable =
+		IFA_F_TENTATIVE | IFA_F_DEPRECATED | IFA_F_TEMPORARY | IFA_F_DADFAILED;
 	struct uplink *uplink = &found->uplink[found->n];
 	_cleanup_free_ struct ifaddr *addrs = NULL;
 	size_t n;
@@ -68,14 +69,16 @@ static int add(struct node *node, struct found *found, const struct link *link, 
 	for (size_t i = 0; i < n; i++) {
 		struct addr *addr = family_addr(uplink, addr_family(&addrs[i].cidr.addr));
 
-		if (addr_is_zero(addr) && addrs[i].scope == RT_SCOPE_UNIVERSE && !(addrs[i].flags & unusable))
+		if (addr_is_zero(addr) && addrs[i].scope == RT_SCOPE_UNIVERSE &&
+		    !(addrs[i].flags & unusable))
 			*addr = addrs[i].cidr.addr;
 	}
 	found->ifindex[found->n++] = link->ifindex;
 	return 0;
 }
 
-static int add_named(struct node *node, const struct node_settings *settings, struct found *found, struct err *err)
+static int add_named(struct node *node, const struct node_settings *settings, struct found *found,
+		     struct err *err)
 {
 	struct link link;
 
@@ -83,7 +86,8 @@ static int add_named(struct node *node, const struct node_settings *settings, st
 		int ret = rtnl_link_get_name(&node->rt, settings->uplinks[i], &link, err);
 
 		if (ret == -ENODEV)
-			return err_cni(err, CNI_INVALID_CONFIG, "uplinks: there is no interface '%s' on this node",
+			return err_cni(err, CNI_INVALID_CONFIG,
+				       "uplinks: there is no interface '%s' on this node",
 				       settings->uplinks[i]);
 		if (!ret)
 			ret = add(node, found, &link, err);
@@ -169,7 +173,8 @@ static int is_ours(const void *key, const void *value, void *data)
 	for (size_t i = 0; i < 2; i++) {
 		if (addr_is_zero(addrs[i]))
 			continue;
-		if (rtnl_route_get(&node->rt, addrs[i], &route, NULL) < 0 || route.type != RTN_LOCAL)
+		if (rtnl_route_get(&node->rt, addrs[i], &route, NULL) < 0 ||
+		    route.type != RTN_LOCAL)
 			return -ESTALE;
 	}
 	return 0;
@@ -180,7 +185,8 @@ bool uplinks_stand(struct node *node)
 	int fd = node->maps.fd[MAP_UPLINKS];
 
 	/* with no uplink at all: perhaps there is one by now */
-	return map_count(fd, sizeof(__u32)) > 0 && !map_each(fd, sizeof(__u32), sizeof(struct uplink), is_ours, node);
+	return map_count(fd, sizeof(__u32)) > 0 &&
+	       !map_each(fd, sizeof(__u32), sizeof(struct uplink), is_ours, node);
 }
 
 struct find_address {
@@ -202,7 +208,8 @@ struct addr uplink_address(const struct node *node, int family)
 {
 	struct find_address find = { .family = family };
 
-	map_each(node->maps.fd[MAP_UPLINKS], sizeof(__u32), sizeof(struct uplink), note_address, &find);
+	map_each(node->maps.fd[MAP_UPLINKS], sizeof(__u32), sizeof(struct uplink), note_address,
+		 &find);
 	return find.addr;
 }
 
@@ -230,12 +237,14 @@ static int verify_one(const void *key, const void *value, void *data)
 		ret = prog_id(guard->prog_fd, &wanted);
 	if (!ret && id != wanted)
 		ret = -ESTALE;
-	return ret < 0 ? err_cni(guard->err, CNI_CHECK_FAILED, "uplink '%s' does not carry the guard program (ctnat_to_uplink)",
-				 uplink->name) :
-			 0;
+	return ret < 0 ? err_cni(guard->err, CNI_CHECK_FAILED,
+				 "uplink '%s' does not carry the guard program (ctnat_to_uplink)",
+				 uplink->name)
+		       : 0;
 }
 
-static int each_guard(struct node *node, int (*fn)(const void *, const void *, void *), struct err *err)
+static int each_guard(struct node *node, int (*fn)(const void *, const void *, void *),
+		      struct err *err)
 {
 	_cleanup_close_ int prog_fd = -1;
 	struct guard guard = { -1, err };
@@ -245,12 +254,14 @@ static int each_guard(struct node *node, int (*fn)(const void *, const void *, v
 	guard.prog_fd = prog_fd = bpfobj_prog(PIN_TO_UPLINK, err);
 	if (prog_fd < 0)
 		return prog_fd;
-	return map_each(node->maps.fd[MAP_UPLINKS], sizeof(__u32), sizeof(struct uplink), fn, &guard);
+	return map_each(node->maps.fd[MAP_UPLINKS], sizeof(__u32), sizeof(struct uplink), fn,
+			&guard);
 }
 
 int guard_attach(struct node *node, struct err *err)
 {
-	return node->config.level < LEVEL_NFTABLES ? each_guard(node, attach_one, err) : guard_detach(node, err);
+	return node->config.level < LEVEL_NFTABLES ? each_guard(node, attach_one, err)
+						   : guard_detach(node, err);
 }
 
 int guard_verify(struct node *node, struct err *err)
@@ -266,5 +277,6 @@ static int detach_one(const void *key, const void *value, void *data)
 
 int guard_detach(struct node *node, struct err *err)
 {
-	return map_each(node->maps.fd[MAP_UPLINKS], sizeof(__u32), sizeof(struct uplink), detach_one, err);
+	return map_each(node->maps.fd[MAP_UPLINKS], sizeof(__u32), sizeof(struct uplink),
+			detach_one, err);
 }

@@ -15,6 +15,7 @@ struct options {
 int cmd_status(struct node *node, const struct options *options, struct out *out, struct err *err);
 int cmd_stats(struct node *node, const struct options *options, struct out *out, struct err *err);
 int cmd_log(struct node *node, const struct options *options, struct out *out, struct err *err);
-int cmd_uninstall(struct node *node, const struct options *options, struct out *out, struct err *err);
+int cmd_uninstall(struct node *node, const struct options *options, struct out *out,
+		  struct err *err);
 
 #endif

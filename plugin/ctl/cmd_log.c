@@ -31,7 +31,8 @@ int cmd_log(struct node *node, const struct options *options, struct out *out, s
 		out_number(out, "code", e->code);
 		out_number(out, "us", e->duration_us);
 		/* 12 digits tell containers apart for people; programs get them whole */
-		out_text(out, "container", "%.*s", options->json ? CONTAINER_ID_MAX : 12, e->key.container_id);
+		out_text(out, "container", "%.*s", options->json ? CONTAINER_ID_MAX : 12,
+			 e->key.container_id);
 		out_text(out, "ifname", "%s", e->key.ifname);
 		out_text(out, "network", "%s", e->network);
 		out_text(out, "pod", "%s", e->pod);

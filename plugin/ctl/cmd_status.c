@@ -13,8 +13,10 @@ static void put_uplinks(const struct snapshot *snap, struct out *out)
 
 		out_object(out, NULL);
 		out_text(out, "name", "%s", uplink->name);
-		out_text(out, "ipv4", "%s", addr_is_zero(&uplink->v4) ? "" : addr_format(&uplink->v4, v4));
-		out_text(out, "ipv6", "%s", addr_is_zero(&uplink->v6) ? "" : addr_format(&uplink->v6, v6));
+		out_text(out, "ipv4", "%s",
+			 addr_is_zero(&uplink->v4) ? "" : addr_format(&uplink->v4, v4));
+		out_text(out, "ipv6", "%s",
+			 addr_is_zero(&uplink->v6) ? "" : addr_format(&uplink->v6, v6));
 		out_number(out, "mtu", uplink->mtu);
 		out_close(out);
 	}

@@ -63,7 +63,8 @@ static int count_link(const struct host_link *link, void *data, struct err *err)
 	return 0;
 }
 
-int cmd_uninstall(struct node *node, const struct options *options, struct out *out, struct err *err)
+int cmd_uninstall(struct node *node, const struct options *options, struct out *out,
+		  struct err *err)
 {
 	struct unmaking un = { node, 0, err };
 	unsigned int alive = 0;
@@ -72,8 +73,10 @@ int cmd_uninstall(struct node *node, const struct options *options, struct out *
 	if (ret < 0)
 		return ret;
 	if (alive && !options->force)
-		return err_cni(err, CNI_TRY_AGAIN, "%u attachments are alive: drain the node's pods first, or use --force",
-			       alive);
+		return err_cni(
+			err, CNI_TRY_AGAIN,
+			"%u attachments are alive: drain the node's pods first, or use --force",
+			alive);
 	if (node_has_state(node))
 		ret = map_each(node->maps.fd[MAP_ATTACHMENTS], sizeof(struct attachment_key),
 			       sizeof(struct attachment), unmake_record, &un);
@@ -84,6 +87,8 @@ int cmd_uninstall(struct node *node, const struct options *options, struct out *
 	if (ret < 0)
 		return ret;
 	out_text(out, "removed", "maps, programs, table 'inet ctnat', %u attachments", un.n);
-	out_text(out, "kept", "net.ipv4.ip_forward and net.ipv6.conf.all.forwarding: others rely on them by now");
+	out_text(
+		out, "kept",
+		"net.ipv4.ip_forward and net.ipv6.conf.all.forwarding: others rely on them by now");
 	return 0;
 }

@@ -9,12 +9,15 @@
 
 static const struct {
 	const char *name, *help;
-	int (*run)(struct node *node, const struct options *options, struct out *out, struct err *err);
+	int (*run)(struct node *node, const struct options *options, struct out *out,
+		   struct err *err);
 } commands[] = {
-	{ "status", "datapath, attachments, uplinks, and whether the base state is whole", cmd_status },
+	{ "status", "datapath, attachments, uplinks, and whether the base state is whole",
+	  cmd_status },
 	{ "stats", "what the programs decided: every reason and its counters", cmd_stats },
 	{ "log", "the last operations of the plugin with their errors", cmd_log },
-	{ "uninstall", "remove maps, programs and table; --force: with live attachments too", cmd_uninstall },
+	{ "uninstall", "remove maps, programs and table; --force: with live attachments too",
+	  cmd_uninstall },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -86,7 +86,7 @@ void out_close(struct out *out)
 		out->depth--;
 }
 
-/* ---- for people ------------------------------------------------------------------------------------- */
+/* ---- for people ------------------------------------------------------------------------------ */
 
 static const char *as_text(const cJSON *item, char buf[32])
 {
@@ -146,7 +146,8 @@ static void print_table(const cJSON *rows)
 		for (cell = row->child; cell && column < COLUMNS_MAX; cell = cell->next, column++) {
 			const char *text = as_text(cell, buf);
 
-			printf("%s%*s", text, cell->next ? width[column] + 2 - text_width(text) : 0, "");
+			printf("%s%*s", text, cell->next ? width[column] + 2 - text_width(text) : 0,
+			       "");
 		}
 		putchar('\n');
 	}
@@ -154,7 +155,8 @@ static void print_table(const cJSON *rows)
 
 static bool is_table(const cJSON *item)
 {
-	return (cJSON_IsArray(item) || cJSON_IsObject(item)) && item->child && cJSON_IsObject(item->child);
+	return (cJSON_IsArray(item) || cJSON_IsObject(item)) && item->child &&
+	       cJSON_IsObject(item->child);
 }
 
 static void print_lines(const cJSON *root)
@@ -164,7 +166,8 @@ static void print_lines(const cJSON *root)
 	char buf[32];
 
 	cJSON_ArrayForEach(item, root)
-		if (!cJSON_IsArray(item) && !cJSON_IsObject(item) && text_width(item->string) > width)
+		if (!cJSON_IsArray(item) && !cJSON_IsObject(item) &&
+		    text_width(item->string) > width)
 			width = text_width(item->string);
 	cJSON_ArrayForEach(item, root)
 		if (!cJSON_IsArray(item) && !cJSON_IsObject(item))

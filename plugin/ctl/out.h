@@ -17,7 +17,8 @@ struct out *out_new(void);
 void out_free(struct out *out);
 
 /* A value at the place that is open; key NULL within a list. */
-void out_text(struct out *out, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void out_text(struct out *out, const char *key, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 void out_number(struct out *out, const char *key, __u64 value);
 void out_flag(struct out *out, const char *key, bool value);
 

@@ -48,8 +48,10 @@ static char complaint[192];
 
 static void keep_complaint(const char *text)
 {
-	static const char *const noise[] = { "processed ", "-- END", "-- BEGIN", "libbpf: -- ", "libbpf: failed to load",
-					     "libbpf: prog '" };
+	static const char *const noise[] = {
+		"processed ",	 "-- END", "-- BEGIN", "libbpf: -- ", "libbpf: failed to load",
+		"libbpf: prog '"
+	};
 	const char *line = text, *end;
 
 	for (; *line; line = *end ? end + 1 : end) {
@@ -129,7 +131,8 @@ static int load_at(enum datapath_level level, struct err *err)
 		goto out;
 	ret = ctnat_bpf__load(skel);
 	if (ret < 0) {
-		err_set(err, ret, "the kernel refuses the programs of level '%s' (%s)", level_name(level), complaint);
+		err_set(err, ret, "the kernel refuses the programs of level '%s' (%s)",
+			level_name(level), complaint);
 		goto out;
 	}
 	ret = pin_one(skel->progs.ctnat_from_pod, PIN_FROM_POD, err);
@@ -146,7 +149,8 @@ static void remove_pins(void)
 		unlink(prog_paths[i]);
 }
 
-int bpfobj_load(enum datapath_level wanted, enum datapath_level *level, char *reason, size_t size, struct err *err)
+int bpfobj_load(enum datapath_level wanted, enum datapath_level *level, char *reason, size_t size,
+		struct err *err)
 {
 	enum datapath_level first = wanted == LEVEL_NONE ? LEVEL_FULL : wanted;
 	enum datapath_level last = wanted == LEVEL_NONE ? LEVEL_ASSISTED : wanted;
@@ -186,7 +190,8 @@ static int run_selftest(int prog_fd, struct err *err)
 		return err_set(err, ret, "run the selftest of conntrack insertion");
 	if (opts.retval)
 		return err_cni(err, CNI_NOT_AVAILABLE,
-			       "conntrack entries that BPF inserts do not live on this kernel (selftest: %u)",
+			       "conntrack entries that BPF inserts do not live on this kernel "
+			       "(selftest: %u)",
 			       opts.retval);
 	return 0;
 }
@@ -202,14 +207,16 @@ int bpfobj_selftest(struct err *err)
 	libbpf_set_print(print_complaint);
 	skel = selftest_bpf__open_and_load();
 	if (!skel)
-		return err_set(err, -errno, "load the selftest of conntrack insertion (%s)", complaint);
+		return err_set(err, -errno, "load the selftest of conntrack insertion (%s)",
+			       complaint);
 	/* A namespace of its own: its entry is in nobody else's table and dies with it. */
 	if (unshare(CLONE_NEWNET) < 0) {
 		ret = err_set(err, -errno, "make a network namespace for the selftest");
 	} else {
 		ret = run_selftest(bpf_program__fd(skel->progs.ctnat_selftest), err);
 		if (setns(self, CLONE_NEWNET) < 0)
-			ret = err_set(err, -errno, "come back from the selftest's network namespace");
+			ret = err_set(err, -errno,
+				      "come back from the selftest's network namespace");
 	}
 	selftest_bpf__destroy(skel);
 	return ret;

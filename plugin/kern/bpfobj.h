@@ -23,7 +23,8 @@ int bpfobj_make_maps(struct maps *out, struct err *err);
  * success. reason says in words why it is not full ("" if it is). A level that was wanted by name
  * and does not load is an error.
  */
-int bpfobj_load(enum datapath_level wanted, enum datapath_level *level, char *reason, size_t size, struct err *err);
+int bpfobj_load(enum datapath_level wanted, enum datapath_level *level, char *reason, size_t size,
+		struct err *err);
 
 /* An fd of the pinned program, or -ENOENT. */
 int bpfobj_prog(enum prog_pin pin, struct err *err);

@@ -84,8 +84,8 @@ int map_delete(int fd, const void *key)
 	return bpf_map_delete_elem(fd, key) < 0 ? -errno : 0;
 }
 
-int map_each(int fd, size_t key_size, size_t value_size, int (*fn)(const void *key, const void *value, void *data),
-	     void *data)
+int map_each(int fd, size_t key_size, size_t value_size,
+	     int (*fn)(const void *key, const void *value, void *data), void *data)
 {
 	_cleanup_free_ char *buf = calloc(1, 2 * key_size + value_size);
 	char *key, *next, *value;

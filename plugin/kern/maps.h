@@ -46,8 +46,8 @@ int map_delete(int fd, const void *key);
  * returns the first other value. An entry that comes or goes meanwhile may be missed or met: hold
  * the lock that matters.
  */
-int map_each(int fd, size_t key_size, size_t value_size, int (*fn)(const void *key, const void *value, void *data),
-	     void *data);
+int map_each(int fd, size_t key_size, size_t value_size,
+	     int (*fn)(const void *key, const void *value, void *data), void *data);
 
 /* Entries of a hash map, by walking its keys. */
 int map_count(int fd, size_t key_size);

@@ -103,7 +103,8 @@ static int tcx_detach(int ifindex, enum tc_hook hook)
 
 static struct bpf_tc_hook clsact(int ifindex, enum tc_hook hook)
 {
-	libbpf_set_print(NULL);	/* what it would print, e.g. "Exclusivity flag on", is no error here */
+	libbpf_set_print(
+		NULL); /* what it would print, e.g. "Exclusivity flag on", is no error here */
 	return (struct bpf_tc_hook){
 		.sz = sizeof(struct bpf_tc_hook),
 		.ifindex = ifindex,
@@ -113,8 +114,8 @@ static struct bpf_tc_hook clsact(int ifindex, enum tc_hook hook)
 
 static int clsact_attach(int ifindex, enum tc_hook hook, int prog_fd)
 {
-	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = prog_fd, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY,
-		    .flags = BPF_TC_F_REPLACE);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = prog_fd, .handle = CLSACT_HANDLE,
+		    .priority = CLSACT_PRIORITY, .flags = BPF_TC_F_REPLACE);
 	struct bpf_tc_hook tc = clsact(ifindex, hook);
 	int ret = bpf_tc_hook_create(&tc);
 
@@ -165,8 +166,8 @@ int tc_attach(int ifindex, enum tc_hook hook, enum tc_way way, int prog_fd, stru
 	else if (ret == -ENOENT)
 		ret = bpf_prog_attach(prog_fd, ifindex, tcx_type(hook), 0) < 0 ? -errno : 0;
 	if (ret < 0)
-		return err_set(err, ret, "attach %s to the %s of interface %d", our_name(hook), hook_name(hook),
-			       ifindex);
+		return err_set(err, ret, "attach %s to the %s of interface %d", our_name(hook),
+			       hook_name(hook), ifindex);
 	return 0;
 }
 
@@ -180,8 +181,8 @@ int tc_detach(int ifindex, enum tc_hook hook, struct err *err)
 	if (ret == -ENOENT || ret == -EINVAL)
 		ret = clsact_detach(ifindex, hook);
 	if (ret < 0 && !is_gone(ret))
-		return err_set(err, ret, "detach %s from the %s of interface %d", our_name(hook), hook_name(hook),
-			       ifindex);
+		return err_set(err, ret, "detach %s from the %s of interface %d", our_name(hook),
+			       hook_name(hook), ifindex);
 	return 0;
 }
 
@@ -196,7 +197,8 @@ int tc_query(int ifindex, enum tc_hook hook, __u32 *id, struct err *err)
 	if (ret == -EINVAL || ret == -ENOENT)
 		ret = clsact_query(ifindex, hook, id);
 	if (ret < 0)
-		return err_set(err, is_gone(ret) || ret == -EINVAL ? -ENOENT : ret, "%s on the %s of interface %d",
-			       our_name(hook), hook_name(hook), ifindex);
+		return err_set(err, is_gone(ret) || ret == -EINVAL ? -ENOENT : ret,
+			       "%s on the %s of interface %d", our_name(hook), hook_name(hook),
+			       ifindex);
 	return 0;
 }

@@ -125,13 +125,13 @@ alter() {
 	blames "map 'pods' has no entry of this pod for address"
 	read -r -d= key < <(records attachments) || true
 	in_node bpftool map delete pinned $BPFFS/r1/attachments key $key
-	blames "map 'attachments' has no ready entry for container 'ctr-a', interface 'eth0'"
+	blames "map 'attachments' has no ready entry for ctr-a/eth0"
 }
 
 @test "address of prevResult that the pod does not have" {
 	jq '.ips[0].address = "10.244.1.99/32"' "$DIR/a.eth0.result" >"$DIR/other"
 	cp "$DIR/other" "$DIR/a.eth0.result"
-	refused 102 "prevResult gives interface 'eth0' address 10.244.1.99" CHECK a
+	refused 102 "lacks address 10.244.1.99 of prevResult" CHECK a
 	# A plugin behind us may give it one more.
 	in_pod a ip addr add 10.244.1.99/24 dev eth0
 	cni CHECK a
