@@ -10,7 +10,7 @@
  * Two numbers, two directories below /sys/fs/bpf/ctnat:
  *   ABI_RECORDS   r<N>  `pods`, `attachments`: only ever grow, so that any plugin, older or
  *                               newer, can DEL any attachment.
- *   ABI_DATAPATH  v<N>          everything else: replaced as a whole by a version with another layout.
+ *   ABI_DATAPATH  v<N>          all else: replaced as a whole by a version with another layout.
  *
  * Addresses are 16 bytes in network order, IPv4 as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2), so that both
  * families share every key and every function. Prefix lengths count in those 128 bits: an IPv4 /24
@@ -34,7 +34,7 @@ struct addr {
 	__u8 byte[16];
 } __attribute__((aligned(4)));
 
-/* ---- records: what a pod is -------------------------------------------------------------------- */
+/* ---- records: what a pod is ---------------------------------------------------------------- */
 
 /* The identity of an attachment, and so of whoever owns an address: never the address itself. */
 struct attachment_key {
@@ -43,7 +43,7 @@ struct attachment_key {
 };
 
 enum record_state {
-	STATE_PENDING = 1,	/* an ADD works on it, or died working on it (then its lock is free) */
+	STATE_PENDING = 1,	/* an ADD works on it, or died of it: then its lock is free */
 	STATE_READY,		/* ADD returned success */
 	STATE_DYING,		/* a DEL works on it, or died working on it: from_pod drops */
 };
@@ -55,7 +55,7 @@ struct pod {
 	enum record_state state;
 	__u32 flags;		/* POD_* */
 	__u32 generation;	/* grows when what is cached about this pod is void */
-	struct addr egress;	/* source for masquerading, of the key's family; all zero: the uplink's */
+	struct addr egress;	/* to masquerade with, of the key's family; zero: the uplink's */
 	__u8 host_mac[MAC_LEN];
 	__u8 pod_mac[MAC_LEN];
 	__u32 reserved;
@@ -63,7 +63,7 @@ struct pod {
 	struct attachment_key owner;
 };
 
-#define POD_SHAPED	(1u << 0)	/* bandwidth was asked for, or a foreign filter or qdisc is there */
+#define POD_SHAPED	(1u << 0)	/* somebody limits its bandwidth */
 #define POD_DELEGATED	(1u << 1)	/* the address came from another IPAM plugin */
 
 /* attachments: (container ID, ifname) -> attachment. */
@@ -73,20 +73,20 @@ struct attachment {
 	__u32 n_addrs;
 	__u32 flags;		/* POD_* */
 	__u64 created;		/* CLOCK_REALTIME, ns */
-	__u64 netns;		/* inode number of the pod's network namespace, to recognise it again */
-	struct addr addrs[POD_ADDRS_MAX];	/* complete once ready; while pending `pods` has the truth */
+	__u64 netns;		/* inode number of the pod's network namespace */
+	struct addr addrs[POD_ADDRS_MAX];	/* complete once ready */
 	char host_ifname[IFNAME_MAX];
 	char network[NETWORK_NAME_MAX];
 	char ipam[32];		/* type of the delegated IPAM plugin; empty: ctnat's own */
 };
 
-/* ---- datapath ---------------------------------------------------------------------------------- */
+/* ---- datapath ------------------------------------------------------------------------------ */
 
 /* What happens to a packet bound for a destination: value of masq_cidrs, longest prefix wins. */
 enum masq_class {
 	CLASS_BPF = 1,		/* translated; BPF inserts the conntrack entry */
 	CLASS_KERNEL,		/* translated by the base table, after kube-proxy had its chance */
-	CLASS_SERVICE,		/* as CLASS_KERNEL; still bound for it after DNAT: dropped, service_unrouted */
+	CLASS_SERVICE,		/* as CLASS_KERNEL; but dropped if no DNAT takes it elsewhere */
 	CLASS_LEAVE,		/* never translated */
 };
 
@@ -127,10 +127,10 @@ enum settings_owner {
 /* config: one entry, key 0. Programs read the first 32 bytes. */
 struct config {
 	__u32 generation;	/* grows with every change of settings, routes or addresses */
-	__u16 port_min;		/* source ports to masquerade with, host order, both inclusive, never 0 */
+	__u16 port_min;		/* source ports, host order, both inclusive, never 0 */
 	__u16 port_max;
 	__u32 insert_limit;	/* unanswered inserts a second and pod; 0: no limit */
-	__u32 insert_timeout_ms;	/* of an entry until the kernel's own takes over; at most 5000 */
+	__u32 insert_timeout_ms;	/* until the kernel's own takes over; at most 5000 */
 	__u8 spoof_check;
 	__u8 reserved[15];
 	enum datapath_level level;	/* in force */
@@ -150,44 +150,56 @@ struct config {
 struct budget {
 	__u64 second;		/* bpf_ktime_get_ns() / 1e9 */
 	__s32 inserts;		/* not known to be answered; refunds may race below zero */
-	__u32 link_local;	/* packets with a link-local source, of which each may cost a neighbour entry */
+	__u32 link_local;	/* packets with a link-local source: neighbour entries */
 };
 
 /* Every way out of a program, and the events that are no way out (`revived`). Passes first, drops
  * from DROP_FIRST on: the number decides. `what` is for people: README, ctnatctl and metrics print
  * it. */
 #define REASONS(X) \
-	X(PASS_NOT_OURS,      "not_ours",         "passed: not addressed to the node, VLAN-tagged, or not IP") \
-	X(PASS_MALFORMED,     "malformed",        "passed: lengths that do not add up; the stack decides") \
-	X(PASS_NEIGHBOUR,     "neighbour",        "passed: ARP, neighbour discovery or MLD of the pod itself") \
-	X(PASS_STACK,         "stack",            "passed: fragment, IP option, not TCP or UDP, or TTL 1") \
-	X(PASS_ESTABLISHED,   "established",      "passed: conntrack knows the flow, the kernel translates") \
-	X(PASS_REVIVED,       "revived",          "a SYN met an entry in TIME_WAIT or CLOSE, which was ended") \
-	X(PASS_NOT_SYN,       "not_syn",          "passed: TCP of no known flow that is not a plain SYN") \
-	X(PASS_LEAVE,         "leave",            "passed: destination that is not masqueraded") \
-	X(PASS_KERNEL,        "kernel",           "passed: destination that the base table masquerades") \
-	X(PASS_SERVICE,       "service",          "passed: service address, left to kube-proxy") \
-	X(PASS_LOCAL,         "local",            "passed: destination is the node itself, or has no route") \
-	X(PASS_NO_UPLINK,     "no_uplink",        "passed: does not leave by an uplink") \
-	X(PASS_NO_EGRESS,     "no_egress",        "passed: no address of the node to masquerade with") \
-	X(PASS_ASSISTED,      "assisted",         "passed: this kernel's BPF cannot set NAT, the base table does") \
-	X(PASS_LIMITED,       "limited",          "passed: the pod's limit of unanswered flows a second; the kernel translates") \
-	X(PASS_ALLOC_FAILED,  "alloc_failed",     "passed: conntrack gave no entry (table full)") \
-	X(PASS_INSERTED,      "inserted",         "a conntrack entry with SNAT was inserted") \
-	X(PASS_RETRIED,       "insert_retried",   "inserted with another source port, the first was taken") \
-	X(PASS_RACED,         "insert_raced",     "another CPU inserted the same flow first; its entry is used") \
-	X(PASS_EXHAUSTED,     "snat_exhausted",   "no free source port was found; the base table has the last word") \
-	X(GUARD_NOT_POD,      "guard_not_pod",    "guard: passed, the source is not a pod (the node's own traffic, and translated packets)") \
-	X(GUARD_PASS,         "guard_pass",       "guard: passed, a pod's packet to a destination that is left as it is") \
-	X(DROP_SPOOFED,       "spoofed",          "dropped: source is not an address of the pod") \
-	X(DROP_SPOOFED_ARP,   "spoofed_arp",      "dropped: ARP that speaks for somebody else") \
-	X(DROP_SPOOFED_ND,    "spoofed_nd",       "dropped: neighbour discovery that speaks for somebody else, or hides behind other headers") \
-	X(DROP_ROGUE_RA,      "rogue_ra",         "dropped: router advertisement or redirect from a pod") \
-	X(DROP_ROGUE_DHCP,    "rogue_dhcp",       "dropped: DHCP-server message from a pod") \
-	X(DROP_LINK_LOCAL,    "link_local",       "dropped: from a link-local source, and neither neighbour discovery nor MLD, or too much of it") \
-	X(DROP_NESTED_TAG,    "nested_tag",       "dropped: two VLAN tags, behind which the kernel would find what was not checked") \
-	X(DROP_DYING,         "dying",            "dropped: the pod is being deleted") \
-	X(DROP_LEAK,          "leak",             "guard: dropped, would have left with a pod's address")
+	X(PASS_NOT_OURS, "not_ours", "passed: not addressed to the node, VLAN-tagged, or not IP") \
+	X(PASS_MALFORMED, "malformed", "passed: lengths that do not add up; the stack decides") \
+	X(PASS_NEIGHBOUR, "neighbour", \
+	  "passed: ARP, neighbour discovery or MLD of the pod itself") \
+	X(PASS_STACK, "stack", "passed: fragment, IP option, not TCP or UDP, or TTL 1") \
+	X(PASS_ESTABLISHED, "established", \
+	  "passed: conntrack knows the flow, the kernel translates") \
+	X(PASS_REVIVED, "revived", "a SYN met an entry in TIME_WAIT or CLOSE, which was ended") \
+	X(PASS_NOT_SYN, "not_syn", "passed: TCP of no known flow that is not a plain SYN") \
+	X(PASS_LEAVE, "leave", "passed: destination that is not masqueraded") \
+	X(PASS_KERNEL, "kernel", "passed: destination that the base table masquerades") \
+	X(PASS_SERVICE, "service", "passed: service address, left to kube-proxy") \
+	X(PASS_LOCAL, "local", "passed: destination is the node itself, or has no route") \
+	X(PASS_NO_UPLINK, "no_uplink", "passed: does not leave by an uplink") \
+	X(PASS_NO_EGRESS, "no_egress", "passed: no address of the node to masquerade with") \
+	X(PASS_ASSISTED, "assisted", \
+	  "passed: this kernel's BPF cannot set NAT, the base table does") \
+	X(PASS_LIMITED, "limited", \
+	  "passed: the pod's limit of unanswered flows a second; the kernel translates") \
+	X(PASS_ALLOC_FAILED, "alloc_failed", "passed: conntrack gave no entry (table full)") \
+	X(PASS_INSERTED, "inserted", "a conntrack entry with SNAT was inserted") \
+	X(PASS_RETRIED, "insert_retried", \
+	  "inserted with another source port, the first was taken") \
+	X(PASS_RACED, "insert_raced", \
+	  "another CPU inserted the same flow first; its entry is used") \
+	X(PASS_EXHAUSTED, "snat_exhausted", \
+	  "no free source port was found; the base table has the last word") \
+	X(GUARD_NOT_POD, "guard_not_pod", \
+	  "guard: passed, the source is no pod: the node's own traffic, and translated packets") \
+	X(GUARD_PASS, "guard_pass", \
+	  "guard: passed, a pod's packet to a destination that is left as it is") \
+	X(DROP_SPOOFED, "spoofed", "dropped: source is not an address of the pod") \
+	X(DROP_SPOOFED_ARP, "spoofed_arp", "dropped: ARP that speaks for somebody else") \
+	X(DROP_SPOOFED_ND, "spoofed_nd", \
+	  "dropped: neighbour discovery that speaks for somebody else, or hides") \
+	X(DROP_ROGUE_RA, "rogue_ra", "dropped: router advertisement or redirect from a pod") \
+	X(DROP_ROGUE_DHCP, "rogue_dhcp", "dropped: DHCP-server message from a pod") \
+	X(DROP_LINK_LOCAL, "link_local", \
+	  "dropped: link-local source, and neither neighbour discovery nor MLD, or too much") \
+	X(DROP_NESTED_TAG, "nested_tag", \
+	  "dropped: two VLAN tags, behind which the kernel would find what was not checked") \
+	X(DROP_DYING, "dying", "dropped: the pod is being deleted") \
+	X(DROP_LEAK, "leak", "guard: dropped, would have left with a pod's address")
 
 #define REASON_DROP_FIRST REASON_DROP_SPOOFED
 
@@ -204,9 +216,9 @@ struct counter {
 	__u64 bytes;
 };
 
-/* ---- what the plugin says of itself: it is no daemon, and runtimes lose its stderr --------------- */
+/* ---- what the plugin says of itself: it is no daemon, and runtimes lose its stderr ---------- */
 
-#define VERB_MAX	8	/* enum verb of the plugin: ADD DEL CHECK GC STATUS VERSION, two spare */
+#define VERB_MAX	8	/* enum verb of the plugin: six, two spare */
 #define CURSORS		1024	/* power of two */
 #define JOURNAL_SIZE	256	/* power of two */
 
@@ -214,8 +226,8 @@ struct counter {
 struct verbs {
 	__u64 ok[VERB_MAX];
 	__u64 failed[VERB_MAX];
-	__u64 journal_head;	/* operations ever journalled; entry i is in slot i % JOURNAL_SIZE */
-	__u64 cursors[CURSORS];	/* last address handed out, as an offset in its range, by hash of the range */
+	__u64 journal_head;	/* operations ever; entry i is in slot i % JOURNAL_SIZE */
+	__u64 cursors[CURSORS];	/* where to go on in a range, by hash of the range */
 };
 
 /* journal: slot -> operation. */

@@ -10,7 +10,7 @@
  * An insert has no side effect until it succeeds, and it fails exactly if one of the entry's two
  * tuples is in the table:
  *
- *   the original one (pod -> destination)		somebody inserted the same flow meanwhile: use theirs
+ *   the original one (pod -> destination)		somebody inserted the same flow: use theirs
  *   the one of replies (destination -> egress:port)	somebody has that port: take another
  *
  * So the port is always named, and the insert alone decides. (Port 0 would let netfilter choose,

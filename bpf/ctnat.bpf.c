@@ -3,7 +3,8 @@
  * The datapath. Two programs, each the story of a packet; every way out has a reason, and stats.h
  * counts it.
  *
- *	pod --veth--> [ctnat_from_pod] --> routing, netfilter: conntrack translates --> [ctnat_to_uplink] --> wire
+ *	pod --veth--> [ctnat_from_pod] --> routing, netfilter (conntrack translates)
+ *	    --> [ctnat_to_uplink] --> wire
  *
  * from_pod lets a pod speak only for itself and gives new flows a conntrack entry with source NAT.
  * It never changes or redirects a packet: what it passes, the stack handles as if we were not

@@ -51,7 +51,7 @@ struct bpf_ct_opts {
 	__s32 netns_id;		/* BPF_F_CURRENT_NETNS: the skb's device's */
 	__s32 error;		/* out: why NULL was returned */
 	__u8 l4proto;		/* TCP or UDP, else -EPROTO */
-	__u8 dir;		/* out: in which direction a lookup matched, enum ip_conntrack_dir */
+	__u8 dir;		/* out: the direction that a lookup matched, CT_DIR_* */
 	__u8 reserved[2];
 };
 
@@ -67,12 +67,14 @@ enum nf_nat_manip_type {
 
 /* An entry that has the tuple in either direction, or NULL. An expired one is not found but
  * removed. */
-extern struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *skb, struct bpf_sock_tuple *tuple, __u32 tuple__sz,
-					 struct bpf_ct_opts *opts, __u32 opts__sz) __ksym __weak;
+extern struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *skb, struct bpf_sock_tuple *tuple,
+					 __u32 tuple__sz, struct bpf_ct_opts *opts,
+					 __u32 opts__sz) __ksym __weak;
 
 /* A new entry outside the table, its timeout 10 s. NULL: no memory, or the table is full. */
-extern struct nf_conn___init *bpf_skb_ct_alloc(struct __sk_buff *skb, struct bpf_sock_tuple *tuple, __u32 tuple__sz,
-					       struct bpf_ct_opts *opts, __u32 opts__sz) __ksym __weak;
+extern struct nf_conn___init *bpf_skb_ct_alloc(struct __sk_buff *skb, struct bpf_sock_tuple *tuple,
+					       __u32 tuple__sz, struct bpf_ct_opts *opts,
+					       __u32 opts__sz) __ksym __weak;
 
 /*
  * Makes the replies' tuple that of a translated flow. The port is in host order: > 0 is taken as it

@@ -61,7 +61,7 @@ struct pkt {
 #define PKT_LATER	(1u << 2)	/* a fragment without the header of `proto` */
 #define PKT_OPTIONS	(1u << 3)	/* IPv4 options, or IPv6 extension headers */
 #define PKT_OPAQUE	(1u << 4)	/* more extension headers than we walk */
-#define PKT_MAPPED	(1u << 5)	/* IPv6 with IPv4-mapped address: not to be taken for IPv4 */
+#define PKT_MAPPED	(1u << 5)	/* IPv6 with an IPv4-mapped address: not IPv4 */
 
 #define TCP_FIN		0x01
 #define TCP_SYN		0x02

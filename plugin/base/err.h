@@ -9,9 +9,12 @@
  * out-parameters are then untouched. The error is created where it happens and returned in the same
  * expression; each layer that knows a better name for the object wraps it once:
  *
- *	return err_set(err, -errno, "open netns '%s'", path);	   "open netns '/x': No such file or directory"
- *	return err_cni(err, CNI_INVALID_CONFIG, "mtu: ...");	   no strerror: the message says it all
- *	return err_wrap(err, "create veth '%s'", name);		   "create veth 'x': <what was there>"
+ *	return err_set(err, -errno, "open netns '%s'", path);
+ *		"open netns '/x': No such file or directory"
+ *	return err_cni(err, CNI_INVALID_CONFIG, "mtu: ...");
+ *		no strerror: the message says it all
+ *	return err_wrap(err, "create veth '%s'", name);
+ *		"create veth 'x': <what was there>"
  *
  * Only the main.c of each program prints, logs or exits.
  */

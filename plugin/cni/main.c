@@ -3,7 +3,7 @@
  * ctnat, the CNI plugin. A runtime calls it with a verb in CNI_COMMAND, the pod in other variables,
  * and the network's configuration on stdin:
  *
- *	env.c (environment), netconf.c (configuration) -> verb_*.c -> core/pod.h -> result.c (stdout)
+ *	env.c (environment), netconf.c (stdin) -> verb_*.c -> core/pod.h -> result.c (stdout)
  *
  * Whatever is wrong with the input is found before the verb begins, so bad input makes nothing.
  * Success is exit status 0; a failure is status 1 and an error object on stdout. How it went is

@@ -159,7 +159,8 @@ static int check_asked(const struct network *net, struct err *err)
 	if (found < net->n_ips)
 		return err_cni(
 			err, CNI_INVALID_CONFIG,
-			"%zu addresses are requested, but they come from %zu range sets of ipam.ranges (one address of each)",
+			"%zu addresses are requested, but each of %zu range sets of "
+			       "ipam.ranges gives one",
 			net->n_ips, found);
 	return 0;
 }

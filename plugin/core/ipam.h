@@ -8,9 +8,8 @@
 
 /*
  * Takes one address of each set of net, those of net->ips where they were asked for. All or
- * nothing.
- * -ENOSPC: a set has no free address; -EADDRINUSE: an address that was asked for is taken, *holder (if not NULL) says by
- * whom. Both with CNI_EXHAUSTED and a message.
+ * nothing. -ENOSPC: a set has no free address. -EADDRINUSE: an address that was asked for is taken;
+ * *holder, if not NULL, says by whom. Both with CNI_EXHAUSTED and a message.
  */
 int ipam_allocate(const struct maps *maps, const struct attachment_key *key,
 		  const struct network *net, struct addr *out, size_t *n_out,

@@ -4,16 +4,16 @@
  *
  *	maps		pinned in bpffs: the only memory of the plugin, which dies with the boot
  *	programs	pinned beside them; the guard on every uplink, from_pod on every pod's veth
- *	base table	`inet ctnat`: the NAT hooks that our entries need, the fallback, the last guard
+ *	base table	`inet ctnat`: the NAT hooks that our entries need, and the fallback
  *	sysctls		forwarding
  *
  * No daemon makes it: the first ADD after a boot does, and each ADD makes sure of it. That is two
  * paths:
  *
- *	fast	maps open, `config` says that they are whole and of this node, the settings are those
- *		of this network, the pod ranges are known, the uplinks' addresses still are the
- *		node's, and nobody changed the ruleset since the base table was last found whole (nft
- *		generation). Then nothing is written and no lock taken.
+ *	fast	maps open, `config` says that they are whole and of this node, the settings are
+ *		those of this network, the pod ranges are known, the uplinks' addresses still
+ *		are the node's, and nobody changed the ruleset since the base table was last
+ *		found whole (nft generation). Then nothing is written and no lock taken.
  *	slow	under the node's lock, an exclusive flock on PIN_ROOT: node_build() makes each part
  *		true in an order in which a crash leaves no lie: `config.created`, written last, is
  *		what the fast path believes. Every part can be done again over what is there.

@@ -7,8 +7,8 @@
  * clsact. "Ours" is known by the program's name, whichever version loaded it. Neither way is better
  * everywhere:
  *
- *	tcx	shares the device with every qdisc, but to attach waits for an RCU grace period, with
- *		the RTNL held: 5 to 18 ms
+ *	tcx	shares the device with every qdisc, but to attach waits for an RCU grace
+ *		period, with the RTNL held: 5 to 18 ms
  *	clsact	attaches in 0.2 ms, but excludes the `ingress` qdisc of the bandwidth plugin
  *
  * So pods get clsact, and tcx if somebody will shape them; uplinks, which are attached to once, get

@@ -58,6 +58,8 @@ c='// SPDX-License-Identifier: Apache-2.0'
 @test "style: what it minds" {
 	bad plugin/base/long.c "$c" "$(yes // | head -n 400)"
 	finds style plugin/base/long.c 'more than 400'
+	bad plugin/base/wide.c "$c" "$(printf '\t%093d' 0)"
+	finds style plugin/base/wide.c 'more than 100 columns, in line 2'
 	bad plugin/core/utils.c "$c"
 	finds style plugin/core/utils.c 'says nothing'
 	bad plugin/core/common.h "$c"
