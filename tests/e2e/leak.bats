@@ -136,6 +136,8 @@ dropped_by() {
 	pod b
 	same "$(seen b tcp $SERVER4)" $new4
 	same "$(seen b udp $SERVER6)" $new6
+	same "$(seen a tcp $SERVER4)" $new4 "the pod that was there before"
+	same "$(seen a udp $SERVER6)" $new6 "the pod that was there before"
 }
 
 @test "a pod that sends while it is deleted" {
