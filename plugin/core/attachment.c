@@ -94,14 +94,13 @@ static int allocate(struct attachment_work *w, struct err *err)
 	struct attachment_key holder;
 	int ret;
 
-	ret = ipam_allocate(&w->node->maps, &w->req->key, w->net, w->addrs, &w->n_addrs, &holder,
-			    err);
-	if (ret == -EADDRINUSE && reclaim_one(w->node, w->net, w->req, &holder, &w->lock) > 0)
-		return ipam_allocate(&w->node->maps, &w->req->key, w->net, w->addrs, &w->n_addrs,
-				     NULL, err);
-	if (ret == -ENOSPC && reclaim_dead(w->node, w->net, w->req, &w->lock) > 0)
-		return ipam_allocate(&w->node->maps, &w->req->key, w->net, w->addrs, &w->n_addrs,
-				     NULL, err);
+	/* each turn takes something from the dead, so there is an end */
+	do {
+		ret = ipam_allocate(&w->node->maps, &w->req->key, w->net, w->addrs, &w->n_addrs,
+				    &holder, err);
+	} while ((ret == -EADDRINUSE &&
+		  reclaim_one(w->node, w->net, w->req, &holder, &w->lock) > 0) ||
+		 (ret == -ENOSPC && reclaim_dead(w->node, w->net, w->req, &w->lock) > 0));
 	return ret;
 }
 
@@ -112,22 +111,18 @@ static int claim_delegated(struct attachment_work *w, const struct addr *addr, s
 
 	if (ret == -EADDRINUSE && reclaim_one(w->node, w->net, w->req, &holder, &w->lock) > 0)
 		ret = ipam_claim(&w->node->maps, &w->req->key, addr, POD_DELEGATED, NULL, err);
-	if (!ret && !table_range_holds(w->node, addr))
-		ret = nft_pod_add(&w->node->nf, addr, err);
-	return ret;
+	if (ret < 0)
+		return ret;
+	w->addrs[w->n_addrs++] = *addr;	/* from here on undo_addresses() gives it back */
+	return table_range_holds(w->node, addr) ? 0 : nft_pod_add(&w->node->nf, addr, err);
 }
 
 static int delegate(struct attachment_work *w, struct err *err)
 {
 	int ret = w->req->delegate(VERB_ADD, w->req, w->net, &w->delegated, err);
 
-	for (size_t i = 0; i < w->delegated.n_addrs && !ret; i++) {
-		const struct addr *addr = &w->delegated.addrs[i].addr;
-
-		ret = claim_delegated(w, addr, err);
-		if (!ret)
-			w->addrs[w->n_addrs++] = *addr;
-	}
+	for (size_t i = 0; i < w->delegated.n_addrs && !ret; i++)
+		ret = claim_delegated(w, &w->delegated.addrs[i].addr, err);
 	return ret;
 }
 
@@ -193,10 +188,11 @@ static int undo_link(struct attachment_work *w, struct err *err)
 {
 	struct link link;
 	int ret = rtnl_link_get_name(&w->node->rt, w->record.host_ifname, &link, err);
-	__u32 ifindex = link.ifindex;
+	__u32 ifindex;
 
 	if (ret == -ENODEV)
 		return 0;
+	ifindex = ret ? 0 : link.ifindex;
 	if (!ret)
 		ret = rtnl_link_del(&w->node->rt, link.ifindex, err);
 	if (ret < 0 && ret != -ENODEV)
@@ -386,8 +382,10 @@ int attachment_open(struct attachment_work *w, const struct request *req, const 
 		if (ret < 0 && ret != -ENOENT)
 			return err_set(err, ret, "read map 'attachments'");
 		w->recorded = !ret;
-		if (w->recorded)
-			w->is_delegated = w->record.ipam[0] || w->is_delegated;
+		/* of another network's attachment only its record knows; of ours, the record may
+		 * have been read back from the link (import.c), which knows no IPAM plugin */
+		if (w->recorded && (w->record.ipam[0] || strcmp(w->record.network, net->name)))
+			w->is_delegated = w->record.ipam[0];
 	}
 	return find_addrs(w, err);
 }

@@ -150,14 +150,6 @@ static int check_route(struct nl *nl, const struct route *want, const char *wher
 		      where);
 }
 
-static bool has_family(const struct attachment_work *w, int family)
-{
-	for (size_t i = 0; i < w->n_addrs; i++)
-		if (addr_family(&w->addrs[i]) == family)
-			return true;
-	return false;
-}
-
 static int check_host(struct attachment_work *w, const struct link *host, struct err *err)
 {
 	struct route routes[2];
@@ -168,11 +160,11 @@ static int check_host(struct attachment_work *w, const struct link *host, struct
 		int family = v6 ? AF_INET6 : AF_INET;
 		struct cidr gateway = { pod_gateway(family), v6 ? 64 : 128 };
 
-		if (has_family(w, family))
+		if (plumb_has_family(w, family))
 			ret = check_address(&w->node->rt, host, &gateway, err);
 	}
 	for (size_t i = 0; i < w->n_addrs; i++) {
-		size_t n = plumb_host_routes(w, &w->addrs[i], routes);
+		size_t n = plumb_host_routes(w->node, host->ifindex, &w->addrs[i], routes);
 
 		for (size_t j = 0; j < n && !ret; j++)
 			ret = check_route(&w->node->rt, &routes[j], "the host interface", err);
@@ -216,7 +208,7 @@ static int check_pod(struct attachment_work *w, const struct link *host, const s
 	if (!ret)
 		ret = check_expected(w, pod, err);
 	for (int v6 = 0; v6 < 2 && !ret; v6++)
-		if (has_family(w, v6 ? AF_INET6 : AF_INET))
+		if (plumb_has_family(w, v6 ? AF_INET6 : AF_INET))
 			ret = check_gateway(w, host, pod, v6 ? AF_INET6 : AF_INET, err);
 	/* A delegate's routes are in nobody's memory; those of the configuration are known. A
 	 * second interface of a pod left the first one's route alone: so any interface of the pod
@@ -228,7 +220,7 @@ static int check_pod(struct attachment_work *w, const struct link *host, const s
 			.gateway = pod_gateway(family),
 		};
 
-		if (has_family(w, family))
+		if (plumb_has_family(w, family))
 			ret = check_route(&w->pod_rt, &route, "the pod's gateway", err);
 	}
 	return ret;

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "core/basetable.h"
 #include "core/identity.h"
 #include "core/import.h"
 #include "core/journal.h"
@@ -80,24 +81,22 @@ static int record_addr(struct node *node, const struct host_link *link, const st
 	};
 	int ret;
 
+	if (!table_range_holds(node, addr))
+		pod.flags = POD_DELEGATED;	/* for no range of ours can have given it */
+
 	memcpy(pod.host_mac, link->mac, sizeof(pod.host_mac));
 	ret = map_create(node->maps.fd[MAP_PODS], addr, &pod);
 	return ret == -EEXIST ? 0 : ret;
 }
-
-struct importing {
-	struct node *node;
-	int prog_fd;		/* -1: this level has none, and what is there goes */
-};
 
 static int import_link(const struct host_link *link, void *data, struct err *err)
 {
 	struct attachment att = { .state = STATE_READY,
 				  .ifindex = link->ifindex,
 				  .created = clock_realtime() };
-	struct importing *im = data;
+	struct node *node = data;
 	size_t n = 0;
-	int ret = import_addrs(im->node, link->ifindex, att.addrs, &n, err);
+	int ret = import_addrs(node, link->ifindex, att.addrs, &n, err);
 
 	if (ret < 0)
 		return ret;
@@ -105,26 +104,43 @@ static int import_link(const struct host_link *link, void *data, struct err *err
 	memcpy(att.host_ifname, link->name, sizeof(att.host_ifname));
 	memcpy(att.network, link->network, sizeof(att.network));
 	for (size_t i = 0; i < n && !ret; i++)
-		ret = record_addr(im->node, link, &att.addrs[i]);
+		ret = record_addr(node, link, &att.addrs[i]);
 	if (!ret)
-		ret = map_create(im->node->maps.fd[MAP_ATTACHMENTS], &link->key, &att);
-	if (ret < 0 && ret != -EEXIST)
-		return err_set(err, ret, "record the pod behind interface '%s'", link->name);
+		ret = map_create(node->maps.fd[MAP_ATTACHMENTS], &link->key, &att);
+	return ret < 0 && ret != -EEXIST ?
+		       err_set(err, ret, "record the pod behind interface '%s'", link->name) :
+		       0;
+}
+
+int import_pods(struct node *node, struct err *err)
+{
+	return import_each_link(node, import_link, node, err);
+}
+
+struct attaching {
+	int prog_fd;		/* -1: this level has none, and what is there goes */
+};
+
+static int attach_link(const struct host_link *link, void *data, struct err *err)
+{
+	const struct attaching *im = data;
+	int ret;
+
 	ret = im->prog_fd < 0
 		      ? tc_detach(link->ifindex, TC_HOOK_INGRESS, err)
 		      : tc_attach(link->ifindex, TC_HOOK_INGRESS, TC_CLSACT, im->prog_fd, err);
 	return ret == -ENODEV ? 0 : ret;	/* it went meanwhile */
 }
 
-int import_pods(struct node *node, struct err *err)
+int import_attach(struct node *node, struct err *err)
 {
 	_cleanup_close_ int prog_fd = -1;
-	struct importing im = { node, -1 };
+	struct attaching im = { -1 };
 
 	if (node->config.level < LEVEL_NFTABLES) {
 		im.prog_fd = prog_fd = bpfobj_prog(PIN_FROM_POD, err);
 		if (prog_fd < 0)
 			return prog_fd;
 	}
-	return import_each_link(node, import_link, &im, err);
+	return import_each_link(node, attach_link, &im, err);
 }

@@ -5,9 +5,11 @@
 /* The pods that the kernel knows and the maps do not. Theory in import.c. */
 #include "core/node.h"
 
-/* Records every attachment that has a host link, unless it is recorded, and attaches the pinned
- * from_pod to it. Under the node's lock. */
+/* Records every attachment that has a host link, unless it is recorded. Under the node's lock. */
 int import_pods(struct node *node, struct err *err);
+
+/* Puts the pinned from_pod on every host link; at a level without programs takes it off. */
+int import_attach(struct node *node, struct err *err);
 
 /* Every host link of ours with what its alias says; goes on while fn returns 0. */
 struct host_link {

@@ -18,26 +18,19 @@
  *		true in an order in which a crash leaves no lie: `config.created`, written last, is
  *		what the fast path believes. Every part can be done again over what is there.
  *
- * The order within node_build() is that of its table of parts; the maps are there before. The table
- * comes before the programs, because it makes a modular kernel load nf_nat, whose BTF the programs
- * need. Before the guard stands on the uplinks no new pod's veth is up, for those come after.
- *
  * Settings have one owner. Without a daemon it is the network whose ADD made the state: a change of
  * its configuration is applied by its next ADD; another network must agree with it, or is refused
  * with error 7.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/hook.h"
 #include "core/basetable.h"
 #include "core/forwarding.h"
-#include "core/import.h"
-#include "core/journal.h"
 #include "core/node.h"
+#include "core/node_build.h"
 #include "core/settings.h"
 #include "core/uplink.h"
 #include "kern/bpffs.h"
@@ -46,11 +39,6 @@
 #include "kern/nft.h"
 
 static const __u32 config_key;
-
-enum {	/* config.selftest; 0: not run */
-	SELFTEST_PASSED = 1,
-	SELFTEST_FAILED,
-};
 
 bool node_has_state(const struct node *node)
 {
@@ -188,138 +176,19 @@ static int is_true(struct node *node, const struct network *net, struct err *err
 	ret = settings_agree(&node->config, net, err);
 	if (ret)
 		return ret;
-	return !ranges_known(node, net) || !uplinks_stand(node) || !table_untouched(node);
+	return !ranges_known(node, net) || !uplinks_stand(node, &net->node) ||
+	       !table_untouched(node);
 }
 
-/* ---- make it true ---------------------------------------------------------------------------- */
-
-static int commit(struct node *node, struct err *err)
-{
-	int ret = nft_generation(&node->nf, &node->config.nft_generation, err);
-
-	if (ret < 0)
-		return ret;
-	node->config.created = clock_realtime();
-	node->config.generation++;
-	ret = map_set(node->maps.fd[MAP_CONFIG], &config_key, &node->config);
-	return ret < 0 ? err_set(err, ret, "write map 'config'") : 0;
-}
-
-/* Tried once a boot: neither kernel nor answer changes. */
-static int selftest(struct node *node, struct err *err)
-{
-	int ret;
-
-	if (node->config.selftest == SELFTEST_PASSED)
-		return 0;
-	ret = bpfobj_selftest(err);
-	node->config.selftest = ret < 0 ? SELFTEST_FAILED : SELFTEST_PASSED;
-	return ret;
-}
-
-static int load_programs(struct node *node, enum datapath_level wanted, struct err *err)
-{
-	char reason[sizeof(node->config.reason)], no_reason[1];
-	enum datapath_level level;
-	int ret = bpfobj_load(wanted, &level, reason, sizeof(reason), err);
-
-	if (!ret && level == LEVEL_FULL)
-		ret = selftest(node, err);
-	if (ret < 0 && wanted == LEVEL_NONE) {
-		snprintf(reason, sizeof(reason), "%.*s", (int)sizeof(reason) - 1, err->msg);
-		ret = bpfobj_load(LEVEL_ASSISTED, &level, no_reason, sizeof(no_reason), err);
-	}
-	if (ret < 0)
-		return ret;
-	node->config.level = level;
-	node->config.wanted_level = wanted;
-	memcpy(node->config.reason, reason, sizeof(reason));
-	/* at this level the table is the guard */
-	return level == LEVEL_NFTABLES ? table_make(node, err) : 0;
-}
-
-struct build {
-	struct node *node;
-	const struct network *net;
-	bool apply;		/* the settings are new */
-	bool reload;		/* and so must the programs be */
-};
-
-static int build_settings(const struct build *b, struct err *err)
-{
-	return b->apply ? settings_apply(b->node, b->net, err)
-			: settings_add_ranges(b->node, b->net, err);
-}
-
-static int build_uplinks(const struct build *b, struct err *err)
-{
-	return uplinks_refresh(b->node, &b->net->node, err);
-}
-
-static int build_sysctls(const struct build *b, struct err *err)
-{
-	return forwarding_enable(b->node, err);
-}
-
-static int build_table(const struct build *b, struct err *err)
-{
-	return table_make(b->node, err);
-}
-
-static int build_programs(const struct build *b, struct err *err)
-{
-	return b->reload ? load_programs(b->node, b->net->node.datapath, err) : 0;
-}
-
-static int build_pods(const struct build *b, struct err *err)
-{
-	return b->reload ? import_pods(b->node, err) : 0;
-}
-
-static int build_guard(const struct build *b, struct err *err)
-{
-	return guard_attach(b->node, err);
-}
-
-static int build_commit(const struct build *b, struct err *err)
-{
-	return commit(b->node, err);
-}
-
-static const struct {
-	const char *name;
-	int (*make)(const struct build *b, struct err *err);
-} parts[] = {
-	{ "settings", build_settings }, { "uplinks", build_uplinks }, { "sysctls", build_sysctls },
-	{ "table", build_table },	{ "programs", build_programs }, { "pods", build_pods },
-	{ "guard", build_guard },	{ "commit", build_commit },
-};
-
-/* Under the node's lock. `fresh`: no base state was here. */
-static int node_build(struct node *node, const struct network *net, bool fresh, struct err *err)
-{
-	bool apply = fresh || settings_agree(&node->config, net, NULL) == 1;
-	bool reload = fresh || (apply && node->config.wanted_level != net->node.datapath);
-	const struct build b = { node, net, apply, reload };
-
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		int ret;
-
-		hook_point("node", parts[i].name, "before");
-		ret = parts[i].make(&b, err);
-		if (ret < 0)
-			return err_wrap(err, "%s", parts[i].name);
-	}
-	hook_point("node", "commit", "after");
-	return 0;
-}
+/* ---- make it true ----------------------------------------------------------------------------- */
 
 /* The ruleset changes all the time on a node with kube-proxy: our table mostly is whole all the
  * same. */
 static bool only_ruleset_changed(struct node *node, const struct network *net)
 {
-	return !settings_agree(&node->config, net, NULL) && ranges_known(node, net) &&
-	       uplinks_stand(node) && !accept_ruleset(node, NULL);
+	return node->config.nft_generation && !settings_agree(&node->config, net, NULL) &&
+	       ranges_known(node, net) &&
+	       uplinks_stand(node, &net->node) && !accept_ruleset(node, NULL);
 }
 
 static int build_locked(struct node *node, const struct network *net, struct err *err)
@@ -342,7 +211,8 @@ static int build_locked(struct node *node, const struct network *net, struct err
 	if (node_has_state(node)) {
 		if (only_ruleset_changed(node, net))
 			return 0;
-		return node_build(node, net, false, err);
+		return node_build(node, net, false,
+				  settings_agree(&node->config, net, NULL) == 1, err);
 	}
 
 	maps_close(&node->maps);
@@ -355,7 +225,7 @@ static int build_locked(struct node *node, const struct network *net, struct err
 		return ret;
 	memset(&node->config, 0, sizeof(node->config));
 	node->config.netns_cookie = cookie;
-	return node_build(node, net, true, err);
+	return node_build(node, net, true, true, err);
 }
 
 int node_ensure(struct node *node, const struct network *net, struct err *err)

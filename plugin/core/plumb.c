@@ -27,6 +27,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "core/import.h"
 #include "core/plumb.h"
 #include "core/uplink.h"
 #include "kern/bpfobj.h"
@@ -45,7 +46,7 @@ struct addr pod_gateway(int family)
 	return addr;
 }
 
-static bool has_family(const struct attachment_work *w, int family)
+bool plumb_has_family(const struct attachment_work *w, int family)
 {
 	for (size_t i = 0; i < w->n_addrs; i++)
 		if (addr_family(&w->addrs[i]) == family)
@@ -149,7 +150,7 @@ static int host_sysctls(struct attachment_work *w, struct err *err)
 	const char *ifname = w->record.host_ifname;
 	int ret = 0;
 
-	if (has_family(w, AF_INET6))
+	if (plumb_has_family(w, AF_INET6))
 		ret = set_conf(AF_INET6, ifname, "disable_ipv6", "0", err);
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]) && !ret; i++)
 		ret = set_conf(list[i].family, ifname, list[i].name, list[i].value, err);
@@ -175,7 +176,7 @@ int plumb_host(struct attachment_work *w, struct err *err)
 			.flags = IFA_F_NODAD,
 		};
 
-		if (!has_family(w, families[i]))
+		if (!plumb_has_family(w, families[i]))
 			continue;
 		gateway.cidr.addr = pod_gateway(families[i]);
 		if (families[i] == AF_INET6)
@@ -191,8 +192,8 @@ int plumb_host(struct attachment_work *w, struct err *err)
 
 const struct pod_route *plumb_pod_routes(const struct attachment_work *w, size_t *n)
 {
-	*n = delegates(w->net) && !w->net->n_routes ? w->delegated.n_routes : w->net->n_routes;
-	return *n && *n == w->net->n_routes ? w->net->routes : w->delegated.routes;
+	*n = delegates(w->net) ? w->delegated.n_routes : w->net->n_routes;
+	return delegates(w->net) ? w->delegated.routes : w->net->routes;
 }
 
 /* Runs inside the pod's namespace: sysctls have no other way in. */
@@ -233,8 +234,8 @@ static int pod_gateway_of(struct attachment_work *w, int ifindex, int family, st
 	int ret = rtnl_neigh_set(&w->pod_rt, ifindex, &gateway, w->host_mac, err);
 
 	if (!ret && family == AF_INET)
-		ret = rtnl_route_replace(&w->pod_rt, &on_link, err);
-	return ret;
+		ret = rtnl_route_add(&w->pod_rt, &on_link, err);
+	return ret == -EEXIST ? 0 : ret;	/* the pod's first interface has it */
 }
 
 static int pod_routes(struct attachment_work *w, int ifindex, struct err *err)
@@ -254,7 +255,7 @@ static int pod_routes(struct attachment_work *w, int ifindex, struct err *err)
 			.onlink = true,
 		};
 
-		if (!has_family(w, family))
+		if (!plumb_has_family(w, family))
 			continue;
 		ret = rtnl_route_add(&w->pod_rt, &route, err);
 		/* another interface of this pod has the same route (net1 beside eth0): the first
@@ -271,7 +272,7 @@ int plumb_pod(struct attachment_work *w, struct err *err)
 	struct link link;
 	int ret = 0;
 
-	if (has_family(w, AF_INET6))
+	if (plumb_has_family(w, AF_INET6))
 		ret = netns_run(w->pod_netns, w->node->netns, allow_ipv6,
 				(void *)w->req->key.ifname, err);
 	if (!ret)
@@ -281,7 +282,7 @@ int plumb_pod(struct attachment_work *w, struct err *err)
 	if (!ret)
 		ret = pod_addresses(w, link.ifindex, err);
 	for (size_t i = 0; i < 2 && !ret; i++)
-		if (has_family(w, families[i]))
+		if (plumb_has_family(w, families[i]))
 			ret = pod_gateway_of(w, link.ifindex, families[i], err);
 	if (!ret)
 		ret = pod_routes(w, link.ifindex, err);
@@ -291,16 +292,16 @@ int plumb_pod(struct attachment_work *w, struct err *err)
 
 /* ---- the way to the pod ---------------------------------------------------------------------- */
 
-size_t plumb_host_routes(const struct attachment_work *w, const struct addr *addr,
+size_t plumb_host_routes(const struct node *node, int ifindex, const struct addr *addr,
 			 struct route out[2])
 {
 	int family = addr_family(addr);
 	struct route route = {
 		.dst = cidr_host(addr),
-		.oif = w->record.ifindex,
+		.oif = ifindex,
 		.scope = RT_SCOPE_LINK,
 		.protocol = RTPROT_CTNAT,
-		.prefsrc = uplink_address(w->node, family),
+		.prefsrc = uplink_address(node, family),
 	};
 	size_t n = 0;
 
@@ -313,13 +314,36 @@ size_t plumb_host_routes(const struct attachment_work *w, const struct addr *add
 	return n;
 }
 
+static int renew_link(const struct host_link *link, void *data, struct err *err)
+{
+	struct addr addrs[POD_ADDRS_MAX];
+	struct route routes[2];
+	struct node *node = data;
+	size_t n_addrs = 0;
+	int ret = import_addrs(node, link->ifindex, addrs, &n_addrs, err);
+
+	for (size_t i = 0; i < n_addrs; i++) {
+		size_t n = plumb_host_routes(node, link->ifindex, &addrs[i], routes);
+
+		for (size_t j = 0; j < n && !ret; j++)
+			ret = rtnl_route_replace(&node->rt, &routes[j], err);
+	}
+	return ret == -ENODEV ? 0 : ret;	/* it went meanwhile */
+}
+
+int plumb_renew_routes(struct node *node, struct err *err)
+{
+	return import_each_link(node, renew_link, node, err);
+}
+
 int plumb_routes(struct attachment_work *w, struct err *err)
 {
 	char text[ADDR_STRLEN];
 	struct route routes[2];
 
 	for (size_t i = 0; i < w->n_addrs; i++) {
-		size_t n = plumb_host_routes(w, &w->addrs[i], routes);
+		size_t n = plumb_host_routes(w->node, w->record.ifindex, &w->addrs[i],
+					     routes);
 		int ret = 0;
 
 		for (size_t j = 0; j < n && !ret; j++)

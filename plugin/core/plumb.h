@@ -18,9 +18,14 @@ int plumb_host(struct attachment_work *w, struct err *err);
 int plumb_pod(struct attachment_work *w, struct err *err);
 int plumb_routes(struct attachment_work *w, struct err *err);
 
-/* The node's routes to this address of the pod. Returns their number. */
-size_t plumb_host_routes(const struct attachment_work *w, const struct addr *addr,
+bool plumb_has_family(const struct attachment_work *w, int family);
+
+/* The node's routes to this address of the pod behind that link. Returns their number. */
+size_t plumb_host_routes(const struct node *node, int ifindex, const struct addr *addr,
 			 struct route out[2]);
+
+/* The same for every pod of the node, after its uplinks or their addresses have changed. */
+int plumb_renew_routes(struct node *node, struct err *err);
 
 /* The routes of the pod: those of the configuration or the delegate, of families that the pod has.
  */

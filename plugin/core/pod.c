@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: the verbs ADD, DEL, CHECK, GC and STATUS as a runtime means them, each of them a few
- * lines over the node (node.h) and the attachment (attachment.h). ADD may change the node; all
- * others take it as they find it, and DEL and GC succeed on a node that has nothing.
+ * Theory: the verbs ADD, DEL and CHECK as a runtime means them, each a few lines over the node
+ * (node.h) and the attachment (attachment.h); GC and STATUS have files of their own. ADD and STATUS
+ * make the node's base state true; the others take the node as they find it, and DEL and GC succeed
+ * on a node that has nothing.
  */
 #include <errno.h>
 #include <string.h>
@@ -51,8 +52,9 @@ static void tell(const struct attachment_work *w, struct attachment_result *out)
 	out->host.mtu = out->pod.mtu = w->node->config.mtu;
 	for (size_t i = 0; i < w->n_addrs; i++)
 		out->addrs[out->n_addrs++] = cidr_host(&w->addrs[i]);
-	memcpy(out->routes, routes, n * sizeof(*routes));
-	out->n_routes = n;
+	for (size_t i = 0; i < n; i++)
+		if (plumb_has_family(w, addr_family(&routes[i].dst.addr)))
+			out->routes[out->n_routes++] = routes[i];
 	out->dns = w->net->dns.n_nameservers || w->net->dns.n_search || w->net->dns.domain[0]
 			   ? w->net->dns
 			   : w->delegated.dns;
@@ -139,7 +141,8 @@ int pod_check(const struct request *req, const struct network *net, struct err *
 			ret = check_attachment(&w, err);
 		if (!ret)
 			ret = node_verify(&node, err);
-		if (!ret && w.is_delegated)
+		if (!ret && delegates(net) &&
+		    (!w.record.ipam[0] || !strcmp(w.record.ipam, net->ipam_type)))
 			ret = req->delegate(VERB_CHECK, req, net, NULL, err);
 		attachment_close(&w);
 	}

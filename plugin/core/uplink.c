@@ -25,8 +25,7 @@
 #include "kern/rtnl_route.h"
 #include "kern/tcattach.h"
 
-#define MTU_DEFAULT 1500
-#define MTU_MIN	    1280	/* RFC 8200, 5 */
+#define MTU_DEFAULT 1500	/* without any uplink */
 
 struct found {
 	__u32 ifindex[UPLINKS_MAX];
@@ -47,32 +46,42 @@ static struct uplink *find(struct found *found, __u32 ifindex)
 	return NULL;
 }
 
-static int add(struct node *node, struct found *found, const struct link *link, struct err *err)
+/* What the device is now, with the address that the kernel itself would choose. */
+static int describe(struct node *node, const struct link *link, struct uplink *out, struct err *err)
 {
 	static const __u32 unusable =
 		IFA_F_TENTATIVE | IFA_F_DEPRECATED | IFA_F_TEMPORARY | IFA_F_DADFAILED;
-	struct uplink *uplink = &found->uplink[found->n];
 	_cleanup_free_ struct ifaddr *addrs = NULL;
+	struct uplink uplink = { .mtu = link->mtu };
 	size_t n;
+	int ret = rtnl_addr_list(&node->rt, link->ifindex, &addrs, &n, err);
+
+	if (ret < 0)
+		return ret;
+	uplink.flags = link->type == ARPHRD_ETHER ? UPLINK_ETHERNET : 0;
+	memcpy(uplink.name, link->name, sizeof(uplink.name));
+	for (size_t i = 0; i < n; i++) {
+		struct addr *addr = family_addr(&uplink, addr_family(&addrs[i].cidr.addr));
+
+		if (addr_is_zero(addr) && addrs[i].scope == RT_SCOPE_UNIVERSE &&
+		    !(addrs[i].flags & unusable))
+			*addr = addrs[i].cidr.addr;
+	}
+	*out = uplink;
+	return 0;
+}
+
+static int add(struct node *node, struct found *found, const struct link *link, struct err *err)
+{
 	int ret;
 
 	if (find(found, link->ifindex))
 		return 0;
 	if (found->n == UPLINKS_MAX)
 		return err_cni(err, CNI_INVALID_CONFIG, "more than %d uplinks", UPLINKS_MAX);
-	ret = rtnl_addr_list(&node->rt, link->ifindex, &addrs, &n, err);
+	ret = describe(node, link, &found->uplink[found->n], err);
 	if (ret < 0)
 		return err_wrap(err, "addresses of uplink '%s'", link->name);
-	uplink->mtu = link->mtu;
-	uplink->flags = link->type == ARPHRD_ETHER ? UPLINK_ETHERNET : 0;
-	memcpy(uplink->name, link->name, sizeof(uplink->name));
-	for (size_t i = 0; i < n; i++) {
-		struct addr *addr = family_addr(uplink, addr_family(&addrs[i].cidr.addr));
-
-		if (addr_is_zero(addr) && addrs[i].scope == RT_SCOPE_UNIVERSE &&
-		    !(addrs[i].flags & unusable))
-			*addr = addrs[i].cidr.addr;
-	}
 	found->ifindex[found->n++] = link->ifindex;
 	return 0;
 }
@@ -97,26 +106,31 @@ static int add_named(struct node *node, const struct node_settings *settings, st
 	return 0;
 }
 
-/* Asks the default routes: for the uplinks if none is named, and for preferred sources in any case.
- */
+/* Asks the default routes, the best of each family first: for the uplinks if none is named, and for
+ * preferred sources in any case. */
 static int ask_routes(struct node *node, bool named, struct found *found, struct err *err)
 {
 	const struct route_filter filter = { .default_only = true };
 	_cleanup_free_ struct route *routes = NULL;
+	bool preferred[2] = { false, false };
 	struct uplink *uplink;
 	struct link link;
 	size_t n = 0;
 	int ret = rtnl_route_list(&node->rt, &filter, &routes, &n, err);
 
 	for (size_t i = 0; i < n && !ret; i++) {
+		int family = addr_family(&routes[i].dst.addr);
+		bool *done = &preferred[family == AF_INET6];
+
 		if (!named && routes[i].oif) {
 			ret = rtnl_link_get_index(&node->rt, routes[i].oif, &link, err);
 			if (!ret && link.type != ARPHRD_LOOPBACK)
 				ret = add(node, found, &link, err);
 		}
 		uplink = find(found, routes[i].oif);
-		if (uplink && !addr_is_zero(&routes[i].prefsrc))
-			*family_addr(uplink, addr_family(&routes[i].dst.addr)) = routes[i].prefsrc;
+		if (uplink && !*done && !addr_is_zero(&routes[i].prefsrc))
+			*family_addr(uplink, family) = routes[i].prefsrc;
+		*done = *done || uplink;
 	}
 	return ret;
 }
@@ -158,35 +172,64 @@ int uplinks_refresh(struct node *node, const struct node_settings *settings, str
 		ret = map_each(stale.fd, sizeof(__u32), sizeof(struct uplink), drop_stale, &stale);
 	if (ret < 0)
 		return err_set(err, ret, "write map 'uplinks'");
-	node->config.mtu = settings->mtu ? settings->mtu : mtu < MTU_MIN ? MTU_DEFAULT : mtu;
+	node->config.mtu = settings->mtu ? settings->mtu : mtu ? mtu : MTU_DEFAULT;
 	return 0;
 }
 
-static int is_ours(const void *key, const void *value, void *data)
+/* Is the address still the node's? One that there was none of: is there still none? */
+static bool address_stands(struct node *node, const struct addr *was, const struct addr *now)
 {
-	const struct uplink *uplink = value;
-	const struct addr *addrs[] = { &uplink->v4, &uplink->v6 };
-	struct node *node = data;
 	struct route route;
 
-	(void)key;
-	for (size_t i = 0; i < 2; i++) {
-		if (addr_is_zero(addrs[i]))
-			continue;
-		if (rtnl_route_get(&node->rt, addrs[i], &route, NULL) < 0 ||
-		    route.type != RTN_LOCAL)
-			return -ESTALE;
-	}
+	if (addr_is_zero(was))
+		return addr_is_zero(now);
+	return rtnl_route_get(&node->rt, was, &route, NULL) == 0 && route.type == RTN_LOCAL;
+}
+
+static int stands(const void *key, const void *value, void *data)
+{
+	const struct uplink *was = value;
+	struct node *node = data;
+	struct uplink now;
+	struct link link;
+
+	if (rtnl_link_get_index(&node->rt, *(const __u32 *)key, &link, NULL) < 0 ||
+	    strcmp(link.name, was->name) || describe(node, &link, &now, NULL) < 0 ||
+	    !address_stands(node, &was->v4, &now.v4) || !address_stands(node, &was->v6, &now.v6))
+		return -ESTALE;
 	return 0;
 }
 
-bool uplinks_stand(struct node *node)
+/* Does the way to the world go by an uplink that is known? The addresses stand for the rest of the
+ * Internet (6to4's old anycast, and the first of all); nothing is sent to them. */
+static bool way_out_known(struct node *node)
+{
+	static const char *const far[] = { "192.88.99.1", "2000::" };
+	struct uplink uplink;
+	struct route route;
+	struct addr addr;
+	__u32 ifindex;
+
+	for (size_t i = 0; i < sizeof(far) / sizeof(far[0]); i++) {
+		if (addr_parse(far[i], &addr) < 0 ||
+		    rtnl_route_get(&node->rt, &addr, &route, NULL) < 0 ||
+		    route.type != RTN_UNICAST)
+			continue;
+		ifindex = route.oif;
+		if (map_get(node->maps.fd[MAP_UPLINKS], &ifindex, &uplink) < 0)
+			return false;
+	}
+	return true;
+}
+
+bool uplinks_stand(struct node *node, const struct node_settings *settings)
 {
 	int fd = node->maps.fd[MAP_UPLINKS];
 
 	/* with no uplink at all: perhaps there is one by now */
 	return map_count(fd, sizeof(__u32)) > 0 &&
-	       !map_each(fd, sizeof(__u32), sizeof(struct uplink), is_ours, node);
+	       !map_each(fd, sizeof(__u32), sizeof(struct uplink), stands, node) &&
+	       (settings->n_uplinks || way_out_known(node)) && !guard_verify(node, NULL);
 }
 
 struct find_address {

@@ -9,8 +9,9 @@
  * and fills node->config.mtu if the settings leave it open. */
 int uplinks_refresh(struct node *node, const struct node_settings *settings, struct err *err);
 
-/* Do their addresses still belong to the node? */
-bool uplinks_stand(struct node *node);
+/* Are they what they were, with their addresses, with the guard, and still where the default routes
+ * lead? Some ten system calls, however many pods there are. */
+bool uplinks_stand(struct node *node, const struct node_settings *settings);
 
 /* The address with which pods of this family leave: of the first uplink that has one; zero if none.
  */
