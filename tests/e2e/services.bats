@@ -70,14 +70,6 @@ service() {
 	done
 }
 
-# chained VERB POD CONFIGURATION: calls the plugin that stands behind ctnat in the list, with what came before it.
-chained() {
-	local CONF
-	CONF=$(jq -c --slurpfile prev "$DIR/$2.eth0.result" \
-		'. + {cniVersion: "1.0.0", name: "pods", prevResult: $prev[0]}' <<<"$3")
-	PLUGIN=$CNI_PATH/$(jq -r .type <<<"$3") cni "$1" "$2"
-}
-
 @test "ClusterIP to a pod of the node: the pod is seen as itself" {
 	service 1 "${ADDR4[a]}" "${ADDR6[a]}"
 	grew service 0
