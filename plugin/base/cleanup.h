@@ -6,7 +6,7 @@
  * Ownership that a reader can check without opening a callee: what a function owns is declared with
  * one of these, what it gives away leaves through a TAKE. A function uses these or goto, never
  * both. State in the *kernel* (links, map entries) is not theirs: that is the step table's
- * (core/pod.c).
+ * (core/attachment.c).
  */
 #include <stdlib.h>
 #include <unistd.h>

@@ -223,8 +223,8 @@ static int ask_in_older_version(const char *path, enum verb verb, const struct r
 	return ask(path, verb, req, config, net, text, len, err);
 }
 
-int ipam_exec(enum verb verb, const struct request *req, const struct network *net,
-	      struct delegate_result *out, struct err *err)
+static int execute(enum verb verb, const struct request *req, const struct network *net,
+		   struct delegate_result *out, struct err *err)
 {
 	char path[PATH_MAX], version[sizeof(net->cni_version)];
 	_cleanup_free_ char *text = NULL;
@@ -248,4 +248,13 @@ int ipam_exec(enum verb verb, const struct request *req, const struct network *n
 	if (ret)
 		return ret;
 	return verb == VERB_ADD ? read_result(net->ipam_type, text, len, out, err) : 0;
+}
+
+/* Its error code decides what is done next, so there is one, whether the caller wants it or not. */
+int ipam_exec(enum verb verb, const struct request *req, const struct network *net,
+	      struct delegate_result *out, struct err *err)
+{
+	struct err ignored;
+
+	return execute(verb, req, net, out, err ? err : &ignored);
 }

@@ -96,10 +96,12 @@ static int restore(const void *key, const void *value, void *data)
 	const struct sysctl_value *v = value;
 	char now[16];
 
-	(void)data;
 	for (size_t i = 0; i < 2; i++)
 		if (!strcmp(k->path, forwarding[i]))
 			return 0;
+	/* with forwarding left on, accept_ra 1 would cost the node its route from advertisements */
+	if (*(const bool *)data && strstr(k->path, "/accept_ra"))
+		return 0;
 	/* changed by somebody else since, or gone with its device: not ours any more */
 	if (sysctl_read(k->path, now, sizeof(now), NULL) < 0 || strcmp(now, v->after))
 		return 0;
@@ -108,8 +110,14 @@ static int restore(const void *key, const void *value, void *data)
 
 int sysctls_restore(struct node *node, struct err *err)
 {
-	int ret = map_each(node->maps.fd[MAP_SYSCTLS], sizeof(struct sysctl_key),
-			   sizeof(struct sysctl_value), restore, NULL);
+	int fd = node->maps.fd[MAP_SYSCTLS], ret;
+	struct sysctl_key ipv6 = { { 0 } };
+	struct sysctl_value value;
+	bool forwards_since_us;
 
+	snprintf(ipv6.path, sizeof(ipv6.path), "%s", forwarding[1]);
+	forwards_since_us = !map_get(fd, &ipv6, &value);
+	ret = map_each(fd, sizeof(struct sysctl_key), sizeof(struct sysctl_value), restore,
+		       &forwards_since_us);
 	return ret < 0 ? err_set(err, ret, "restore recorded sysctls") : 0;
 }

@@ -8,7 +8,8 @@
 
 int forwarding_enable(struct node *node, struct err *err);
 int forwarding_verify(struct node *node, struct err *err);
-/* Returns what was recorded to what it was, but leaves forwarding on: others rely on it by now. */
+/* Returns what was recorded to what it was, but leaves forwarding on, which others rely on by
+ * now, and with it the accept_ra that keeps the node's own route. */
 int sysctls_restore(struct node *node, struct err *err);
 
 #endif

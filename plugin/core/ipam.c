@@ -222,8 +222,12 @@ static int note_owned(const void *key, const void *value, void *data)
 	const struct pod *pod = value;
 	struct owned *owned = data;
 
-	if (key_equal(&pod->owner, owned->key) && owned->n < POD_ADDRS_MAX)
-		owned->out[owned->n++] = *(const struct addr *)key;
+	if (!key_equal(&pod->owner, owned->key) || owned->n == POD_ADDRS_MAX)
+		return 0;
+	for (size_t i = 0; i < owned->n; i++)
+		if (addr_equal(&owned->out[i], key))
+			return 0;	/* a walk may meet an entry twice */
+	owned->out[owned->n++] = *(const struct addr *)key;
 	return 0;
 }
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "core/journal.h"
 #include "kern/maps.h"
+#include "kern/netns.h"
 
 static __u64 clock_ns(clockid_t clock)
 {
@@ -35,6 +37,16 @@ const char *verb_name(enum verb verb)
 	return verb <= VERB_VERSION ? verb_names[verb] : "?";
 }
 
+static bool is_this_node(const struct maps *maps)
+{
+	static const __u32 key;
+	unsigned long long cookie;
+	struct config config;
+
+	return !map_get(maps->fd[MAP_CONFIG], &key, &config) && config.created &&
+	       !netns_cookie(&cookie, NULL) && cookie == config.netns_cookie;
+}
+
 void journal_write(const struct request *req, const struct network *net, const struct err *err,
 		   __u64 started)
 {
@@ -51,7 +63,7 @@ void journal_write(const struct request *req, const struct network *net, const s
 
 	if (maps_open(&maps, NULL) < 0)
 		return;
-	verbs = verbs_map(maps.fd[MAP_VERBS]);
+	verbs = is_this_node(&maps) ? verbs_map(maps.fd[MAP_VERBS]) : NULL;
 	if (verbs) {
 		snprintf(entry.network, sizeof(entry.network), "%s", net->name);
 		snprintf(entry.pod, sizeof(entry.pod), "%s", req->pod_name);

@@ -14,9 +14,8 @@
  *		those of this network, the pod ranges are known, the uplinks' addresses still
  *		are the node's, and nobody changed the ruleset since the base table was last
  *		found whole (nft generation). Then nothing is written and no lock taken.
- *	slow	under the node's lock, an exclusive flock on PIN_ROOT: node_build() makes each part
- *		true in an order in which a crash leaves no lie: `config.created`, written last, is
- *		what the fast path believes. Every part can be done again over what is there.
+ *	slow	under the node's lock, an exclusive flock on PIN_ROOT: node_build.c makes each part
+ *		true, and `config`, written last, is what the fast path believes.
  *
  * Settings have one owner. Without a daemon it is the network whose ADD made the state: a change of
  * its configuration is applied by its next ADD; another network must agree with it, or is refused
@@ -180,7 +179,7 @@ static int is_true(struct node *node, const struct network *net, struct err *err
 	       !table_untouched(node);
 }
 
-/* ---- make it true ----------------------------------------------------------------------------- */
+/* ---- make it true ---------------------------------------------------------------------------- */
 
 /* The ruleset changes all the time on a node with kube-proxy: our table mostly is whole all the
  * same. */
@@ -252,12 +251,12 @@ int node_verify(struct node *node, struct err *err)
 
 int node_remove(struct node *node, struct err *err)
 {
-	int ret = 0;
+	_cleanup_close_ int lock = -1;
+	int ret = guard_detach(node, err);
 
-	if (node->maps.fd[MAP_CONFIG] >= 0) {
-		ret = guard_detach(node, err);
-		if (!ret)
-			ret = sysctls_restore(node, err);
+	if (!ret && node_has_state(node)) {
+		lock = bpffs_lock(PIN_ROOT, true, err);
+		ret = lock < 0 ? lock : sysctls_restore(node, err);
 	}
 	if (!ret)
 		ret = nft_remove(&node->nf, err);

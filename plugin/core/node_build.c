@@ -34,7 +34,8 @@ enum {	/* config.selftest; 0: not run */
 	SELFTEST_FAILED,
 };
 
-/* No ruleset has generation 0: whoever comes while the build is half done, or after it died, builds. */
+/* No ruleset has generation 0: whoever comes while the build is half done, or after it died,
+ * builds. */
 static int mark_dirty(struct node *node, struct err *err)
 {
 	int ret;
@@ -44,8 +45,8 @@ static int mark_dirty(struct node *node, struct err *err)
 	return ret < 0 ? err_set(err, ret, "write map 'config'") : 0;
 }
 
-/* Somebody may have flushed the ruleset while we built: the generation that is believed is one at which
- * the table was seen whole, read before it was looked at. */
+/* Somebody may have flushed the ruleset while we built: the generation that is believed is one at
+ * which the table was seen whole, read before it was looked at. */
 static int settle_table(struct node *node, struct err *err)
 {
 	__u32 generation;

@@ -24,8 +24,9 @@ static int any_free(struct node *node, const struct request *req, const struct n
 
 		if (ipam_free_in_set(&node->maps, set) > 0)
 			continue;
-		if (reclaim_dead(node, net, req, NULL) > 0 &&
-		    ipam_free_in_set(&node->maps, set) > 0)
+		/* counted again in any case: beside many DELs a walk may meet an address twice */
+		reclaim_dead(node, net, req, NULL);
+		if (ipam_free_in_set(&node->maps, set) > 0)
 			continue;
 		return err_cni(err, CNI_NOT_AVAILABLE,
 			       "every address of %s is in use by a living pod",

@@ -312,14 +312,13 @@ int guard_verify(struct node *node, struct err *err)
 	return each_guard(node, verify_one, err);
 }
 
-static int detach_one(const void *key, const void *value, void *data)
-{
-	(void)value;
-	return tc_detach(*(const __u32 *)key, TC_HOOK_EGRESS, data);
-}
-
 int guard_detach(struct node *node, struct err *err)
 {
-	return map_each(node->maps.fd[MAP_UPLINKS], sizeof(__u32), sizeof(struct uplink),
-			detach_one, err);
+	_cleanup_free_ struct link *links = NULL;
+	size_t n = 0;
+	int ret = rtnl_link_list(&node->rt, &links, &n, err);
+
+	for (size_t i = 0; i < n && !ret; i++)
+		ret = tc_detach(links[i].ifindex, TC_HOOK_EGRESS, err);
+	return ret;
 }

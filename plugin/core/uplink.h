@@ -21,6 +21,7 @@ struct addr uplink_address(const struct node *node, int family);
  */
 int guard_attach(struct node *node, struct err *err);
 int guard_verify(struct node *node, struct err *err);
+/* From whatever device carries it: also where the map that knew is gone. */
 int guard_detach(struct node *node, struct err *err);
 
 #endif

@@ -73,10 +73,9 @@ int cmd_uninstall(struct node *node, const struct options *options, struct out *
 	if (ret < 0)
 		return ret;
 	if (alive && !options->force)
-		return err_cni(
-			err, CNI_TRY_AGAIN,
-			"%u attachments are alive: drain the node's pods first, or use --force",
-			alive);
+		return err_cni(err, CNI_TRY_AGAIN,
+			       "%u attachments are alive: drain the pods first, or use --force",
+			       alive);
 	if (node_has_state(node))
 		ret = map_each(node->maps.fd[MAP_ATTACHMENTS], sizeof(struct attachment_key),
 			       sizeof(struct attachment), unmake_record, &un);
@@ -87,8 +86,8 @@ int cmd_uninstall(struct node *node, const struct options *options, struct out *
 	if (ret < 0)
 		return ret;
 	out_text(out, "removed", "maps, programs, table 'inet ctnat', %u attachments", un.n);
-	out_text(
-		out, "kept",
-		"net.ipv4.ip_forward and net.ipv6.conf.all.forwarding: others rely on them by now");
+	out_text(out, "kept",
+		 "net.ipv4.ip_forward and net.ipv6.conf.all.forwarding, on which others rely by "
+		 "now; and accept_ra, without which the node would lose its own route");
 	return 0;
 }

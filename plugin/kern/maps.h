@@ -43,8 +43,8 @@ int map_delete(int fd, const void *key);
 
 /*
  * Calls fn for each entry; fn may delete the entry it is given. Goes on while fn returns 0 and
- * returns the first other value. An entry that comes or goes meanwhile may be missed or met: hold
- * the lock that matters.
+ * returns the first other value. An entry that comes or goes meanwhile may be missed or met, and
+ * any may be met twice: hold the lock that matters.
  */
 int map_each(int fd, size_t key_size, size_t value_size,
 	     int (*fn)(const void *key, const void *value, void *data), void *data);
