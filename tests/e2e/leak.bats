@@ -140,6 +140,66 @@ dropped_by() {
 	same "$(seen a udp $SERVER6)" $new6 "the pod that was there before"
 }
 
+# plug DEVICE END ADDRESS4 ADDRESS6 ROUTER4 ROUTER6: one more device of the node, with the default routes; its end in the world.
+plug() {
+	in_world ip -batch - <<-EOT
+		link add $2 type veth peer name $1 netns $NODE
+		link set $2 up
+		addr add $5/24 dev $2
+		addr add $6/64 dev $2 nodad
+	EOT
+	in_node sysctl -qw "net.ipv6.conf.$1.accept_dad=0"
+	in_node ip -batch - <<-EOT
+		link set $1 up
+		addr add $3/24 dev $1
+		addr add $4/64 dev $1 nodad
+		route replace default via $5
+		route replace default via $6
+	EOT
+}
+
+# at_home WHEN: the flows of the pod that was there before are BPF's again, those of pod b leave with the node's address too.
+at_home() {
+	local inserted
+	inserted=$(counter inserted)
+	flows_work "$1"
+	same "$(counter inserted)" $((inserted + 4)) "$1: entries inserted"
+	same "$(seen b tcp $SERVER4)" $NODE4 "$1: the new pod"
+	same "$(seen b udp $SERVER6)" $NODE6 "$1: the new pod"
+	cni CHECK a
+}
+
+@test "the uplink is made anew: the next ADD guards it, and knows it" {
+	local leaks
+	no_leak		# for a capture ends with its device
+	in_world ip link del node
+	try_flows
+	plug eth0 node $NODE4 $NODE6 $ROUTER4 $ROUTER6
+	spawn wire in_world "$HERE/wire.py" node
+	ready wire
+	try_flows
+	pod b
+	at_home "through the new eth0"
+	leaks=$(counter leak)
+	in_node nft flush ruleset
+	guarded "$leaks"
+}
+
+@test "the default routes move to a second uplink: the next ADD guards it, and translates to its address" {
+	local new4=203.0.113.10 new6=2001:db8:9::10 leaks
+	plug eth1 second $new4 $new6 203.0.113.2 2001:db8:9::1
+	spawn second in_world "$HERE/wire.py" second
+	ready second
+	try_flows
+	pod b
+	NODE4=$new4 NODE6=$new6 at_home "through eth1"
+	grep -qxF "$new4 $SERVER4 tcp" "$DIR/second"
+	leaks=$(counter leak)
+	in_node nft flush ruleset
+	guarded "$leaks"
+	no_leak second
+}
+
 @test "a pod that sends while it is deleted" {
 	spawn flood4 in_pod a "$HERE/peer.py" flood $SERVER4 500 3
 	spawn flood6 in_pod a "$HERE/peer.py" flood $SERVER6 500 3

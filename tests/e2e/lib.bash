@@ -236,14 +236,16 @@ node_down() {
 	return $rc
 }
 
-# What wire.py wrote: "source destination protocol", each once, and at its end how many frames it lost.
+# no_leak [NAME]: ends the wire.py that was spawned by that name. What it wrote: "source destination protocol", each once,
+# and at its end how many frames it lost.
 no_leak() {
-	[[ -n ${PID_wire-} ]] || fail "no capture ran" || return
-	kill -TERM "$PID_wire" 2>/dev/null || fail "the capture died: $(<"$DIR/wire")" || return
-	wait "$PID_wire" || true
-	grep -qx 'lost 0' "$DIR/wire" || fail "the capture is not complete: $(tail -1 "$DIR/wire")" || return
+	local capture=$DIR/${1:-wire} pid=PID_${1:-wire}
+	[[ -n ${!pid-} ]] || fail "no capture ran" || return
+	kill -TERM "${!pid}" 2>/dev/null || fail "the capture died: $(<"$capture")" || return
+	wait "${!pid}" || true
+	grep -qx 'lost 0' "$capture" || fail "the capture is not complete: $(tail -1 "$capture")" || return
 	local leaks dst
-	leaks=$(grep -E '^(10\.244\.|fd00:10:244:)' "$DIR/wire" || true)
+	leaks=$(grep -E '^(10\.244\.|fd00:10:244:)' "$capture" || true)
 	for dst in "${LEAVING[@]}"; do leaks=$(grep -vF " $dst " <<<"$leaks" || true); done
 	[[ -z $leaks ]] || fail "left the node with a pod's address: $leaks"
 }
