@@ -4,19 +4,17 @@
 
 /*
  * THE contract between the programs in the kernel and everything in user space: the layout of every
- * pinned map. tests/lint/abi.golden holds sizes and offsets; a change there needs a new number
- * here.
+ * pinned map. tests/lint/abi.golden holds sizes and offsets; a change there needs a new number.
  *
  * Two numbers, two directories below /sys/fs/bpf/ctnat:
- *   ABI_RECORDS   r<N>  `pods`, `attachments`: only ever grow, so that any plugin, older or
- *                               newer, can DEL any attachment.
- *   ABI_DATAPATH  v<N>          all else: replaced as a whole by a version with another layout.
+ *   ABI_RECORDS   r<N>   `pods`, `attachments`: only ever grow, so that any plugin, older or
+ *                        newer, can DEL any attachment.
+ *   ABI_DATAPATH  v<N>   all else: replaced as a whole by a version with another layout.
  *
  * Addresses are 16 bytes in network order, IPv4 as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2), so that both
  * families share every key and every function. Prefix lengths count in those 128 bits: an IPv4 /24
  * is 120. Strings are NUL-terminated and NUL-padded: they are compared and hashed as whole arrays.
- * Times are CLOCK_REALTIME nanoseconds where people read them, bpf_ktime_get_ns() where programs
- * do.
+ * Times are CLOCK_REALTIME nanoseconds for people, bpf_ktime_get_ns() for programs.
  */
 #include <linux/types.h>
 
@@ -69,7 +67,7 @@ struct pod {
 /* attachments: (container ID, ifname) -> attachment. */
 struct attachment {
 	enum record_state state;
-	__u32 ifindex;		/* host side; 0 until the link exists */
+	__u32 ifindex;		/* host side; 0 until ready */
 	__u32 n_addrs;
 	__u32 flags;		/* POD_* */
 	__u64 created;		/* CLOCK_REALTIME, ns */

@@ -222,8 +222,8 @@ static __always_inline enum reason ct_insert_at(const struct opening *op, __u16 
 	ct = bpf_ct_insert_entry(init);
 	if (!ct)
 		return GO_ON;
-	/* Without NAT the kernel would send the flow out as it is: the table shall have it instead.
-	 */
+	/* Without NAT the kernel would send the flow out as it is: the table shall
+	 * have it instead. */
 	if (ret)
 		bpf_ct_change_timeout(ct, 0);
 	bpf_ct_release(ct);

@@ -92,8 +92,8 @@ extern void bpf_ct_set_timeout(struct nf_conn___init *ct, __u32 timeout_ms) __ks
  * it is freed. */
 extern struct nf_conn *bpf_ct_insert_entry(struct nf_conn___init *ct) __ksym __weak;
 
-/* Milliseconds; 0 ends the entry: whoever looks it up next removes it. -EPERM: fixed by its owner.
- */
+/* Milliseconds; 0 ends the entry: whoever looks it up next removes it. -EPERM: fixed
+ * by its owner. */
 extern int bpf_ct_change_timeout(struct nf_conn *ct, __u32 timeout_ms) __ksym __weak;
 
 extern void bpf_ct_release(struct nf_conn *ct) __ksym __weak;

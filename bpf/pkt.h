@@ -327,8 +327,8 @@ static __always_inline bool load_net(struct __sk_buff *skb, __u32 off, void *to,
 
 	if (!bpf_skb_load_bytes_relative(skb, off, to, len, BPF_HDR_START_NET))
 		return true;
-	/* It reads the linear part only. The stack has the headers there, a packet socket need not.
-	 */
+	/* It reads the linear part only. The stack has the headers there, a packet
+	 * socket need not. */
 	bpf_skb_pull_data(skb, skb->len < headers ? skb->len : headers);
 	return !bpf_skb_load_bytes_relative(skb, off, to, len, BPF_HDR_START_NET);
 }

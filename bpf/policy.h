@@ -72,8 +72,8 @@ static __always_inline struct budget *budget_of(const struct __sk_buff *skb)
 		bpf_map_update_elem(&budgets, &ifindex, &fresh, BPF_NOEXIST);
 		return bpf_map_lookup_elem(&budgets, &ifindex);
 	}
-	/* Two CPUs may both begin the second: then a few inserts are forgotten, which is no harm.
-	 */
+	/* Two CPUs may both begin the second: then a few inserts are forgotten, which
+	 * is no harm. */
 	if (budget->second != second)
 		*budget = fresh;
 	return budget;

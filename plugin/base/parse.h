@@ -8,8 +8,7 @@
 #include "abi.h"
 
 /* A name as the CNI specification has them, for containers and networks: a letter or digit, then
- * letters, digits,
- * '_', '.', '-'. So no name is a path, or leads out of one. */
+ * letters, digits, '_', '.', '-'. So no name is a path, or leads out of one. */
 bool parse_is_name(const char *text);
 
 /* A name that a network interface can bear: 1 to 15 printable bytes, not "." or "..", without '/',

@@ -305,8 +305,7 @@ static int undo_from(struct attachment_work *w, size_t last, struct err *err)
 
 int attachment_make(struct attachment_work *w, struct err *err)
 {
-	struct err
-		ignored; /* why it failed is what the runtime wants to know, not what came after */
+	struct err ignored;	/* the runtime wants to know why it failed, not what came after */
 
 	for (size_t i = 0; i < N_STEPS; i++) {
 		int ret;

@@ -2,8 +2,8 @@
 #ifndef CTNAT_CORE_FORWARDING_H
 #define CTNAT_CORE_FORWARDING_H
 
-/* The node-wide sysctls, recorded in map `sysctls` before they are changed. Theory in forwarding.c.
- */
+/* The node-wide sysctls, recorded in map `sysctls` before they are changed.
+ * Theory in forwarding.c. */
 #include "core/node.h"
 
 int forwarding_enable(struct node *node, struct err *err);

@@ -49,8 +49,8 @@ static void note_failure(struct gc *gc, int ret, const struct err *err)
 		*gc->err = *err;
 }
 
-/* Unmakes the attachment if nobody works on it and it still is what it seemed: `recorded` or not.
- */
+/* Unmakes the attachment if nobody works on it and it still is what it seemed:
+ * `recorded` or not. */
 static void collect(struct gc *gc, const struct attachment_key *key, bool recorded)
 {
 	struct request stale = *gc->req;

@@ -26,8 +26,8 @@ void identity_host_ifname(const struct attachment_key *key, char out[IFNAME_MAX]
 /* Locally administered, unicast; `side` 0 for the host's, 1 for the pod's. */
 void identity_mac(const struct attachment_key *key, int side, __u8 out[MAC_LEN]);
 
-/* "ctnat/<network>/<container>/<ifname>", and back: 0, or -EINVAL if the alias is not one of ours.
- */
+/* "ctnat/<network>/<container>/<ifname>", and back: 0, or -EINVAL if the alias is not
+ * one of ours. */
 void identity_alias(const struct attachment_key *key, const char *network, char out[ALIAS_MAX]);
 int identity_parse_alias(const char *alias, struct attachment_key *key,
 			 char network[NETWORK_NAME_MAX]);

@@ -157,11 +157,10 @@ static int check_asked(const struct network *net, struct err *err)
 				       addr_format(&net->ips[i], text));
 	}
 	if (found < net->n_ips)
-		return err_cni(
-			err, CNI_INVALID_CONFIG,
-			"%zu addresses are requested, but each of %zu range sets of "
-			       "ipam.ranges gives one",
-			net->n_ips, found);
+		return err_cni(err, CNI_INVALID_CONFIG,
+			       "%zu addresses are requested, but ipam.ranges has %zu sets, of "
+			       "which each gives one",
+			       net->n_ips, net->n_sets);
 	return 0;
 }
 

@@ -2,8 +2,8 @@
 #ifndef CTNAT_CORE_NODE_BUILD_H
 #define CTNAT_CORE_NODE_BUILD_H
 
-/* Making the node's base state. Only node_ensure() calls it, under the node's lock, with open maps.
- */
+/* Making the node's base state. Only node_ensure() calls it, under the node's lock,
+ * with open maps. */
 #include "core/node.h"
 
 /* fresh: no base state was here. apply: net's settings are to be in force from now on. */

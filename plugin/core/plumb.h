@@ -27,8 +27,8 @@ size_t plumb_host_routes(const struct node *node, int ifindex, const struct addr
 /* The same for every pod of the node, after its uplinks or their addresses have changed. */
 int plumb_renew_routes(struct node *node, struct err *err);
 
-/* The routes of the pod: those of the configuration or the delegate, of families that the pod has.
- */
+/* The routes of the pod: those of the configuration or the delegate, of families that
+ * the pod has. */
 const struct pod_route *plumb_pod_routes(const struct attachment_work *w, size_t *n);
 
 #endif

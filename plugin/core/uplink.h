@@ -13,12 +13,12 @@ int uplinks_refresh(struct node *node, const struct node_settings *settings, str
  * lead? Some ten system calls, however many pods there are. */
 bool uplinks_stand(struct node *node, const struct node_settings *settings);
 
-/* The address with which pods of this family leave: of the first uplink that has one; zero if none.
- */
+/* The address with which pods of this family leave: of the first uplink that has one;
+ * zero if none. */
 struct addr uplink_address(const struct node *node, int family);
 
-/* The program that drops what would leave with a pod's address; a level without programs has none.
- */
+/* The program that drops what would leave with a pod's address; a level without
+ * programs has none. */
 int guard_attach(struct node *node, struct err *err);
 int guard_verify(struct node *node, struct err *err);
 /* From whatever device carries it: also where the map that knew is gone. */

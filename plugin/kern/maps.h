@@ -2,8 +2,8 @@
 #ifndef CTNAT_KERN_MAPS_H
 #define CTNAT_KERN_MAPS_H
 
-/* The pinned maps, opened, and the four things one does with a map. What lies in them: bpf/abi.h.
- */
+/* The pinned maps, opened, and the four things one does with a map. What lies
+ * in them: bpf/abi.h. */
 #include "abi.h"
 #include "base/err.h"
 

@@ -103,8 +103,8 @@ static int tcx_detach(int ifindex, enum tc_hook hook)
 
 static struct bpf_tc_hook clsact(int ifindex, enum tc_hook hook)
 {
-	libbpf_set_print(
-		NULL); /* what it would print, e.g. "Exclusivity flag on", is no error here */
+	/* what it would print, e.g. "Exclusivity flag on", is no error here */
+	libbpf_set_print(NULL);
 	return (struct bpf_tc_hook){
 		.sz = sizeof(struct bpf_tc_hook),
 		.ifindex = ifindex,

@@ -27,8 +27,8 @@ enum tc_way {
 	TC_CLSACT,
 };
 
-/* Attaches prog_fd. One of ours that is there is replaced in one step, by the way it is attached.
- */
+/* Attaches prog_fd. One of ours that is there is replaced in one step, by the way
+ * it is attached. */
 int tc_attach(int ifindex, enum tc_hook hook, enum tc_way way, int prog_fd, struct err *err);
 /* Removes ours, whichever it is. Success if there is none or no such device. */
 int tc_detach(int ifindex, enum tc_hook hook, struct err *err);

@@ -109,8 +109,8 @@ static void forget_neighbours(void)
 	run("ip neigh flush dev host0 nud all");
 }
 
-/* An ARP request for the node's address: the kernel answers, and keeps the sender as a neighbour.
- */
+/* An ARP request for the node's address: the kernel answers, and keeps the sender
+ * as a neighbour. */
 static struct frame forged_arp(void)
 {
 	return frame_arp(1, mac_pod, FORGED4, NODE4);
@@ -159,8 +159,8 @@ static void what_is_tagged_is_not_translated(void **state)
 	attach();
 	expect_from_pod(frame_tag(frame_udp(POD_A4, 4000, WORLD4, 53), ETH_P_8021Q, 0), REASON_PASS_NOT_OURS);
 	expect_from_pod(frame_tag(frame_udp(POD_A6, 4000, WORLD6, 53), ETH_P_8021Q, 5), REASON_PASS_NOT_OURS);
-	/* Nothing of ours: the entry would live 5 s (the kernel's own, if its hooks are there, 30).
-	 */
+	/* Nothing of ours: the entry would live 5 s (the kernel's own, if its hooks
+	 * are there, 30). */
 	ct_expect_none();
 	expect_from_pod(frame_udp(POD_A4, 4000, WORLD4, 53), REASON_PASS_INSERTED);
 	ct_expect("src=%s dst=%s sport=4000 dport=53", POD_A4, WORLD4);

@@ -26,8 +26,8 @@ struct frame {
 #define FLAG_RST	0x04
 #define FLAG_ACK	0x10
 
-/* Both addresses of one family. Source MAC is the pod's, destination MAC the host side's (below).
- */
+/* Both addresses of one family. Source MAC is the pod's, destination MAC the
+ * host side's (below). */
 struct frame frame_ip(const char *src, const char *dst, __u8 proto, const void *payload, size_t len);
 struct frame frame_udp(const char *src, __u16 sport, const char *dst, __u16 dport);
 struct frame frame_tcp(const char *src, __u16 sport, const char *dst, __u16 dport, __u8 flags);

@@ -20,8 +20,8 @@ struct plugin_exit {
 	char output[8192];		/* what it printed, with a NUL */
 };
 
-/* Runs it to its end. -EIO if it exits other than with 0; the message then holds what it printed.
- */
+/* Runs it to its end. -EIO if it exits other than with 0; the message then holds
+ * what it printed. */
 int plugin_run(const struct plugin_call *call, struct plugin_exit *out, struct err *err);
 
 #endif

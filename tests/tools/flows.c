@@ -76,8 +76,8 @@ static void ask(struct flow *flow, const struct addrinfo *server)
 		warn("send");
 }
 
-/* The server sends back what it was sent, or "address port" again: in either case the first answer.
- */
+/* The server sends back what it was sent, or "address port" again: in either case
+ * the first answer. */
 static void ask_again(struct flow *flow)
 {
 	if (*flow->seen && send(flow->fd, flow->seen, strlen(flow->seen), 0) < 0)
