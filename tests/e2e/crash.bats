@@ -170,3 +170,27 @@ forget_node() {
 	cni DEL a
 	in_node "$CTNATCTL" uninstall >/dev/null
 }
+
+# Another network brings a pod range that the table does not have yet.
+@test "a rebuild of the base state dies anywhere: the next ADD ends it" {
+	local point all first=$CONF
+	known_range_only
+	all=$(points cni ADD a | grep ^node:)
+	for point in $all; do
+		known_range_only
+		killed "$point" ADD a
+		cni ADD a >/dev/null || fail "ADD after one that died at $point: $(<"$DIR/stdout")"
+		in_node nft list set inet ctnat pods4 | grep -q 10.245.1.0/24 || fail "died at $point: no range in the table"
+		same "$(in_node "$CTNATCTL" status -o json | jq -r .state)" whole "after an ADD that died at $point"
+		cni DEL a
+	done
+	CONF=$first
+	at_least 10
+}
+
+known_range_only() {
+	in_node "$CTNATCTL" uninstall --force >/dev/null
+	CONF=$first
+	cni ADD b >/dev/null
+	conf '.name = "other" | .ipam.ranges = [[{subnet: "10.245.1.0/24"}]]'
+}

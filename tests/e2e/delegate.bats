@@ -322,3 +322,12 @@ PREVIOUS='{"cniVersion": "1.0.0",
 		nothing_left
 	done
 }
+
+@test "CHECK after the network has moved to ctnat's own IPAM: nobody is asked who does not know the pod" {
+	teller 1.0.0
+	pod a
+	conf '.ipam = {type: "ctnat", ranges: [[{subnet: "10.244.8.0/24"}]], routes: []}'
+	CNI_PATH=$CNI_PATH:$(dirname "$CTNAT") cni CHECK a
+	told "ADD ctr-a"
+	cni DEL a
+}
