@@ -22,7 +22,7 @@ dropped() {
 
 # What a forged packet could change: neighbours, whose state (REACHABLE, STALE...) changes by itself, and routes.
 tables() {
-	in_node sh -c 'ip neigh; ip -6 neigh' | sed -E 's/ [A-Z]+ *$//' | sort
+	in_node ip neigh | sed -E 's/ [A-Z]+ *$//' | sort
 	in_node sh -c 'ip route show table all; ip -6 route show table all'
 }
 
