@@ -19,13 +19,20 @@
 #include <linux/types.h>
 
 #define ABI_RECORDS	1
-#define ABI_DATAPATH	1
+#define ABI_DATAPATH	2
 
 #define CONTAINER_ID_MAX	128	/* with the NUL; runtimes use 64 hex digits */
 #define IFNAME_MAX		16	/* IFNAMSIZ */
 #define NETWORK_NAME_MAX	96	/* ctnat/network/container/ifname fits IFALIASZ (256) */
 #define POD_ADDRS_MAX		8	/* addresses of one attachment */
 #define MAC_LEN			6
+
+/*
+ * Grows with every change of the programs that leaves the layouts alone: a plugin that finds an
+ * older number replaces the programs, in place and under traffic; one that finds a newer number
+ * touches nothing.
+ */
+#define PROGRAMS_BUILD	1
 
 /* Aligned so that programs copy and compare words; it changes no layout. */
 struct addr {
@@ -117,6 +124,12 @@ enum datapath_level {
 	LEVEL_NFTABLES,		/* no BPF program: the base table alone */
 };
 
+enum short_way {
+	SHORT_CACHED,		/* the default: what conntrack said of a flow holds for a second */
+	SHORT_UNCACHED,		/* conntrack is asked about every packet */
+	SHORT_OFF,		/* the stack forwards every packet */
+};
+
 enum settings_owner {
 	OWNER_CONFLIST = 1,	/* the first ADD, from its network configuration */
 	OWNER_AGENT,		/* ctnatd */
@@ -130,13 +143,18 @@ struct config {
 	__u32 insert_limit;	/* unanswered inserts a second and pod; 0: no limit */
 	__u32 insert_timeout_ms;	/* until the kernel's own takes over; at most 5000 */
 	__u8 spoof_check;
-	__u8 reserved[15];
+	__u8 short_way;		/* enum short_way */
+	__u8 reserved[2];
+	__u32 stack_mark;	/* a flow with one of these bits in its ct mark stays in the stack */
+	__u8 reserved2[8];
 	enum datapath_level level;	/* in force */
 	enum datapath_level wanted_level;	/* as configured; LEVEL_NONE: auto */
 	enum settings_owner owner;
 	__u32 mtu;		/* of pods' interfaces */
 	__u32 nft_generation;	/* ruleset generation at which the base table was last seen whole */
 	__u32 selftest;		/* 1 passed, 2 failed, 0 not run since the boot */
+	__u32 build;		/* PROGRAMS_BUILD of who loaded the programs */
+	__u32 reserved3;
 	__u64 settings_hash;	/* of the node settings these maps were filled from */
 	__u64 netns_cookie;	/* SO_NETNS_COOKIE of the node: pins of another node are refused */
 	__u64 created;
@@ -149,6 +167,40 @@ struct budget {
 	__u64 second;		/* bpf_ktime_get_ns() / 1e9 */
 	__s32 inserts;		/* not known to be answered; refunds may race below zero */
 	__u32 link_local;	/* packets with a link-local source: neighbour entries */
+};
+
+/*
+ * flows: what became of a flow's last packet, so that the next one need not ask. Theory in
+ * bpf/flow.h. A cache: whoever deletes from it costs a flow one packet's detour.
+ */
+struct flow_key {
+	struct addr src, dst;	/* as the packet arrives */
+	__be16 sport, dport;
+	__u32 ifindex;		/* where it arrives */
+	__u32 proto;		/* TCP or UDP */
+};
+
+enum flow_way {
+	WAY_STACK = 1,		/* not to be helped, or not yet seen to leave the stack */
+	WAY_WIRE,		/* rewritten and sent out by a device */
+	WAY_PEER,		/* rewritten and handed to the pod at the other end of a veth */
+};
+
+struct flow {
+	__u64 until;		/* bpf_ktime_get_coarse_ns(): then conntrack is asked again */
+	__u32 generation;	/* of config and both devices when conntrack was asked */
+	enum flow_way way;
+	__u32 ifindex;		/* where it leaves; 0 with WAY_STACK */
+	__u32 priority;		/* that the stack gave the packet */
+	__u16 mtu;		/* of the way, in bytes of IP packet */
+	__u16 header_delta;	/* what the rewrite adds to the IPv4 header's sum: ones' complement, */
+	__u16 segment_delta;	/* to the segment's, pseudo header included, */
+	__u16 address_delta;	/* and to the pseudo header's alone; as they lie in memory */
+	__be16 sport, dport;	/* after translation, as all that follows */
+	struct addr src, dst;
+	__u8 dst_mac[MAC_LEN];	/* the two as they lie in a frame */
+	__u8 src_mac[MAC_LEN];
+	__u32 reserved;
 };
 
 /* Every way out of a program, and the events that are no way out (`revived`). Passes first, drops
@@ -182,6 +234,25 @@ struct budget {
 	  "another CPU inserted the same flow first; its entry is used") \
 	X(PASS_EXHAUSTED, "snat_exhausted", \
 	  "no free source port was found; the base table has the last word") \
+	X(PASS_CACHED, "stack_cached", \
+	  "passed: asked within the last second, and the answer was the stack") \
+	X(PASS_ASKED, "asked", \
+	  "passed: an established flow, whose way through the stack is being watched") \
+	X(PASS_TOO_BIG, "too_big", \
+	  "passed: larger than the MTU of its short way; the stack fragments or says so") \
+	X(SHORT_OUT, "short_out", "the short way out: translated and sent by an uplink") \
+	X(SHORT_IN, "short_in", "the short way in: translated and handed to a pod") \
+	X(SHORT_POD, "short_pod", "the short way between two pods of the node") \
+	X(LEARNED, "learned", "the stack was seen to forward a flow, which now goes the short way") \
+	X(FORGOTTEN, "forgotten", "SYN, FIN or RST: the flow goes through the stack again") \
+	X(ENDED_EGRESS, "ended_egress", \
+	  "an entry was ended: its source address is not the node's, or of another uplink") \
+	X(ENDED_UNADMITTED, "ended_unadmitted", \
+	  "an entry was ended: answered, though nothing of the flow was let out (a firewall)") \
+	X(UPLINK_PASS, "uplink_pass", "from an uplink: passed, no established flow of a pod") \
+	X(UPLINK_CACHED, "uplink_cached", \
+	  "from an uplink: passed, asked within the last second") \
+	X(POD_PASS, "pod_pass", "to a pod, through the stack: passed") \
 	X(GUARD_NOT_POD, "guard_not_pod", \
 	  "guard: passed, the source is no pod: the node's own traffic, and translated packets") \
 	X(GUARD_PASS, "guard_pass", \
@@ -260,5 +331,7 @@ struct sysctl_value {
 #define UPLINKS_MAX	64
 #define BUDGETS_MAX	4096	/* links that insert within the same second */
 #define SYSCTLS_MAX	256
+#define FLOWS_MAX	131072	/* preallocated: answers, one for each direction of a flow */
+#define EPOCHS		4096	/* power of two; devices share one, which costs a detour */
 
 #endif

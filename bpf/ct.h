@@ -32,7 +32,7 @@
  * not lost: the base table looks on. */
 #define PORTS_TRIED 128
 
-struct flow_key {
+struct ct_key {
 	struct bpf_sock_tuple tuple;
 	bool v4;		/* which part of `tuple` counts */
 	__u8 proto;
@@ -40,15 +40,15 @@ struct flow_key {
 
 /* Computed anew for each call: the verifier no longer knows what stood beside memory that a kfunc
  * was given. */
-static __always_inline __u32 tuple_size(const struct flow_key *key)
+static __always_inline __u32 tuple_size(const struct ct_key *key)
 {
 	return key->v4 ? sizeof(key->tuple.ipv4) : sizeof(key->tuple.ipv6);
 }
 
-static __always_inline struct flow_key key_of(const struct pkt *pkt, const struct addr *src,
+static __always_inline struct ct_key key_of(const struct pkt *pkt, const struct addr *src,
 					      const struct addr *dst, __be16 sport, __be16 dport)
 {
-	struct flow_key key = { .v4 = pkt->v4, .proto = pkt->proto };
+	struct ct_key key = { .v4 = pkt->v4, .proto = pkt->proto };
 
 	if (pkt->v4) {
 		key.tuple.ipv4.saddr = addr_ip(src);
@@ -64,13 +64,13 @@ static __always_inline struct flow_key key_of(const struct pkt *pkt, const struc
 	return key;
 }
 
-static __always_inline struct flow_key key_of_flow(const struct pkt *pkt)
+static __always_inline struct ct_key key_of_flow(const struct pkt *pkt)
 {
 	return key_of(pkt, &pkt->src, &pkt->dst, pkt->sport, pkt->dport);
 }
 
 /* An acquired entry, or NULL. *dir: whose tuple the key was. */
-static __always_inline struct nf_conn *ct_lookup(struct __sk_buff *skb, struct flow_key *key,
+static __always_inline struct nf_conn *ct_lookup(struct __sk_buff *skb, struct ct_key *key,
 						 __u8 *dir)
 {
 	struct bpf_ct_opts opts = { .netns_id = BPF_F_CURRENT_NETNS, .l4proto = key->proto };
@@ -81,7 +81,7 @@ static __always_inline struct nf_conn *ct_lookup(struct __sk_buff *skb, struct f
 	return ct;
 }
 
-static __always_inline bool ct_exists(struct __sk_buff *skb, struct flow_key *key)
+static __always_inline bool ct_exists(struct __sk_buff *skb, struct ct_key *key)
 {
 	__u8 dir;
 	struct nf_conn *ct = ct_lookup(skb, key, &dir);
@@ -119,7 +119,7 @@ static __always_inline bool is_reopening(const struct pkt *pkt, const struct nf_
 /* Hit? GO_ON: conntrack does not know the flow, or does no longer. */
 static __noinline enum reason ct_follow(struct __sk_buff *skb, const struct pkt *pkt)
 {
-	struct flow_key key = key_of_flow(pkt);
+	struct ct_key key = key_of_flow(pkt);
 	bool ended = false;
 	struct nf_conn *ct;
 	__u8 dir;
@@ -144,7 +144,7 @@ static __noinline enum reason ct_follow(struct __sk_buff *skb, const struct pkt 
 
 /* Would a reply to that port meet a socket of the node? Sockets bound to a device are not seen from
  * the pod's. */
-static __always_inline bool node_listens(struct __sk_buff *skb, struct flow_key *reply)
+static __always_inline bool node_listens(struct __sk_buff *skb, struct ct_key *reply)
 {
 	struct bpf_sock *sk;
 
@@ -160,7 +160,7 @@ static __always_inline bool node_listens(struct __sk_buff *skb, struct flow_key 
 	return true;
 }
 
-static __always_inline struct nf_conn___init *ct_alloc(struct __sk_buff *skb, struct flow_key *key)
+static __always_inline struct nf_conn___init *ct_alloc(struct __sk_buff *skb, struct ct_key *key)
 {
 	struct bpf_ct_opts opts = { .netns_id = BPF_F_CURRENT_NETNS, .l4proto = key->proto };
 
@@ -183,7 +183,7 @@ static __always_inline int ct_set_source(struct nf_conn___init *ct, const struct
 static __always_inline void insert_winner(struct __sk_buff *skb, const struct pkt *pkt,
 					  const struct addr *egress, __u16 port)
 {
-	struct flow_key key = key_of_flow(pkt);
+	struct ct_key key = key_of_flow(pkt);
 	struct nf_conn___init *init = ct_alloc(skb, &key);
 	struct nf_conn *ct;
 
@@ -208,7 +208,7 @@ struct opening {
 /* Inserts the flow's entry with this port. GO_ON: the insert was lost. */
 static __always_inline enum reason ct_insert_at(const struct opening *op, __u16 port)
 {
-	struct flow_key key = key_of_flow(op->pkt);
+	struct ct_key key = key_of_flow(op->pkt);
 	struct nf_conn___init *init = ct_alloc(op->skb, &key);
 	struct nf_conn *ct;
 	int ret;
@@ -239,7 +239,7 @@ static long try_port(__u32 i, struct opening *op)
 	const struct pkt *pkt = op->pkt;
 	__u16 port = bpf_ntohs(pkt->sport);
 	enum reason reason;
-	struct flow_key key;
+	struct ct_key key;
 
 	if (i > size)
 		return 1;

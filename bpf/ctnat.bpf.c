@@ -23,6 +23,9 @@
 
 /* enum datapath_level, set before loading. */
 const volatile __u32 level = LEVEL_FULL;
+/* Jiffies a second of the kernel, and whether it has bpf_cast_to_kern_ctx() (6.2); set likewise. */
+const volatile __u32 hz = 250;
+const volatile __u8 kernel_cast;
 /* Tests set it: every insert loses against another CPU's. Dead code otherwise. */
 const volatile __u8 test_race;
 
@@ -71,6 +74,18 @@ int ctnat_to_uplink(struct __sk_buff *skb)
 	if (is_ip(skb) && load_addrs(skb, &src, &dst) && bpf_map_lookup_elem(&pods, &src))
 		reason = class_of(&dst) == CLASS_LEAVE ? REASON_GUARD_PASS : REASON_DROP_LEAK;
 	return leave(skb, reason);
+}
+
+SEC("tc")
+int ctnat_to_pod(struct __sk_buff *skb)
+{
+	return leave(skb, REASON_POD_PASS);
+}
+
+SEC("tc")
+int ctnat_from_uplink(struct __sk_buff *skb)
+{
+	return leave(skb, REASON_UPLINK_PASS);
 }
 
 char _license[] SEC("license") = "GPL";

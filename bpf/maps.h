@@ -60,6 +60,24 @@ struct {
 	__type(value, struct budget);
 } budgets SEC(".maps");
 
+/* The least recently used answer goes first: an idle flow's costs nobody anything. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, FLOWS_MAX);
+	__type(key, struct flow_key);
+	__type(value, struct flow);
+} flows SEC(".maps");
+
+/* epochs: ifindex % EPOCHS -> counts up when what is known of the device is void. Mmapable: the
+ * plugin adds with C11 atomics, or of two DELs at once one might be lost. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, EPOCHS);
+	__type(key, __u32);
+	__type(value, __u32);
+} epochs SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, REASON_MAX);

@@ -11,7 +11,7 @@
 #define BPFFS_PATH   "/sys/fs/bpf"
 #define PIN_ROOT     BPFFS_PATH "/ctnat"
 #define PIN_RECORDS  PIN_ROOT "/r1"	/* r<ABI_RECORDS> */
-#define PIN_DATAPATH PIN_ROOT "/v1"	/* v<ABI_DATAPATH> */
+#define PIN_DATAPATH PIN_ROOT "/v2"	/* v<ABI_DATAPATH> */
 #define PIN_LOCKS    PIN_ROOT "/locks"
 
 /* Mounts bpffs where none is (several processes at once mount one) and makes the directories. */
