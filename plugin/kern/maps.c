@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
-#include <stdlib.h>
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -22,6 +23,8 @@ static const struct {
 	[MAP_UPLINKS] = { "uplinks", PIN_DATAPATH "/uplinks" },
 	[MAP_CONFIG] = { "config", PIN_DATAPATH "/config" },
 	[MAP_BUDGETS] = { "budgets", PIN_DATAPATH "/budgets" },
+	[MAP_FLOWS] = { "flows", PIN_DATAPATH "/flows" },
+	[MAP_EPOCHS] = { "epochs", PIN_DATAPATH "/epochs" },
 	[MAP_STATS] = { "stats", PIN_DATAPATH "/stats" },
 	[MAP_VERBS] = { "verbs", PIN_DATAPATH "/verbs" },
 	[MAP_JOURNAL] = { "journal", PIN_DATAPATH "/journal" },
@@ -143,6 +146,24 @@ int stats_read(int fd, enum reason reason, struct counter *out)
 		out->packets += each[i].packets;
 		out->bytes += each[i].bytes;
 	}
+	return 0;
+}
+
+/* A slot as it is mapped: the kernel rounds each value of an array up to 8 bytes. */
+struct epoch {
+	_Atomic __u32 value;
+	__u32 padding;
+};
+
+int epoch_raise(int fd, __u32 ifindex)
+{
+	const size_t size = EPOCHS * sizeof(struct epoch);
+	struct epoch *epochs = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (epochs == MAP_FAILED)
+		return -errno;
+	atomic_fetch_add(&epochs[ifindex % EPOCHS].value, 1);
+	munmap(epochs, size);
 	return 0;
 }
 

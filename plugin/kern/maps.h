@@ -14,6 +14,8 @@ enum map_id {
 	MAP_UPLINKS,
 	MAP_CONFIG,
 	MAP_BUDGETS,
+	MAP_FLOWS,
+	MAP_EPOCHS,
 	MAP_STATS,
 	MAP_VERBS,
 	MAP_JOURNAL,
@@ -25,7 +27,7 @@ struct maps {
 	int fd[MAP_MAX];	/* -1: not open */
 };
 
-#define MAPS_CLOSED { { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 } }
+#define MAPS_CLOSED { { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 } }
 
 /* The name of the map, and the path it is pinned at. */
 const char *map_name(enum map_id id);
@@ -54,6 +56,13 @@ int map_count(int fd, size_t key_size);
 
 /* Sums one reason over all CPUs. */
 int stats_read(int fd, enum reason reason, struct counter *out);
+
+/*
+ * Voids every answer in `flows` that came in or leaves by this device, from the next packet on.
+ * fd: MAP_EPOCHS. Another device that shares the slot loses its answers too, which costs its flows
+ * one packet's detour. Of two callers at once neither is lost.
+ */
+int epoch_raise(int fd, __u32 ifindex);
 
 /* The one `verbs` entry mapped into memory, or NULL and errno: change it with C11 atomics. Unmapped
  * by exit. */
