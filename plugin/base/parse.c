@@ -58,6 +58,28 @@ bool mac_is_unicast(const __u8 mac[MAC_LEN])
 	return !(mac[0] & 1) && memcmp(mac, zero, MAC_LEN);
 }
 
+int parse_mask(const char *text, __u32 *out)
+{
+	bool hex = text[0] == '0' && (text[1] | 0x20) == 'x';
+	unsigned int base = hex ? 16 : 10;
+	__u64 mask = 0;
+
+	text += hex ? 2 : 0;
+	if (!*text)
+		return -EINVAL;
+	for (; *text; text++) {
+		int digit = hex_digit(*text);
+
+		if (digit < 0 || digit >= (int)base)
+			return -EINVAL;
+		mask = mask * base + (unsigned int)digit;
+		if (mask > UINT32_MAX)
+			return -EINVAL;
+	}
+	*out = (__u32)mask;
+	return 0;
+}
+
 /* A decimal port, which is not 0, and what follows it; NULL if there is none. */
 static const char *parse_port(const char *text, __u16 *out)
 {

@@ -2,7 +2,7 @@
 #ifndef CTNAT_BASE_PARSE_H
 #define CTNAT_BASE_PARSE_H
 
-/* Text from outside, judged: names, MAC addresses, port ranges. (Addresses are addr.h's.) */
+/* Text from outside, judged: names, MAC addresses, marks, port ranges. (Addresses are addr.h's.) */
 #include <stdbool.h>
 
 #include "abi.h"
@@ -20,6 +20,9 @@ int parse_mac(const char *text, __u8 out[MAC_LEN]);
 
 /* One that an interface can have: not multicast, not all zero. */
 bool mac_is_unicast(const __u8 mac[MAC_LEN]);
+
+/* "128" or "0x80". Returns 0 or -EINVAL. */
+int parse_mask(const char *text, __u32 *out);
 
 /* "1024-65535": both inclusive, not 0, ascending. Returns 0 or -EINVAL. */
 int parse_port_range(const char *text, __u16 *min, __u16 *max);

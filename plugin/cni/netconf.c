@@ -17,6 +17,8 @@
 #include "cni/value.h"
 #include "cni/version.h"
 
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
 #define DEFAULT_PORT_MIN     1024
 #define DEFAULT_PORT_MAX     65535
 #define DEFAULT_INSERT_LIMIT 2000
@@ -248,49 +250,69 @@ static int read_spoof_check(const struct json *root, struct network *net, struct
 	return json_get_bool(root, "spoofCheck", &net->node.spoof_check, err);
 }
 
+/* Returns 1 and the word's place, 0 if the key is not there, or -errno. */
+static int read_word(const struct json *root, const char *key, const char *const *words, size_t n,
+		     size_t *out, struct err *err)
+{
+	struct json value;
+	int ret;
+
+	ret = json_get(root, key, &value, err);
+	if (ret <= 0)
+		return ret;
+	ret = value_word(&value, words, n, out, err);
+	return ret < 0 ? ret : 1;
+}
+
 static int read_datapath(const struct json *root, struct network *net, struct err *err)
 {
-	static const char *const names[] = {
+	static const char *const words[] = {
 		[LEVEL_NONE] = "auto",
 		[LEVEL_FULL] = "full",
 		[LEVEL_ASSISTED] = "assisted",
 		[LEVEL_NFTABLES] = "nftables",
 	};
+	size_t level;
+	int ret = read_word(root, "datapath", words, COUNT(words), &level, err);
+
+	if (ret > 0)
+		net->node.datapath = (enum datapath_level)level;
+	return ret;
+}
+
+static int read_short_way(const struct json *root, struct network *net, struct err *err)
+{
+	static const char *const words[] = {
+		[SHORT_CACHED] = "cached",
+		[SHORT_UNCACHED] = "uncached",
+		[SHORT_OFF] = "off",
+	};
+	size_t way;
+	int ret = read_word(root, "shortWay", words, COUNT(words), &way, err);
+
+	if (ret > 0)
+		net->node.short_way = (enum short_way)way;
+	return ret;
+}
+
+static int read_stack_mark(const struct json *root, struct network *net, struct err *err)
+{
 	struct json value;
-	const char *text;
 	int ret;
 
-	ret = json_get(root, "datapath", &value, err);
-	if (ret <= 0)
-		return ret;
-	ret = json_string(&value, &text, err);
-	if (ret)
-		return ret;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (!strcmp(text, names[i])) {
-			net->node.datapath = (enum datapath_level)i;
-			return 0;
-		}
-	}
-	return json_reject(&value, err, "must be auto, full, assisted or nftables");
+	ret = json_get(root, "stackMark", &value, err);
+	return ret > 0 ? value_mask(&value, &net->node.stack_mark, err) : ret;
 }
 
 static int read_status_when_full(const struct json *root, struct network *net, struct err *err)
 {
-	struct json value;
-	const char *text;
-	int ret;
+	static const char *const words[] = { "error", "ok" };
+	size_t ok;
+	int ret = read_word(root, "statusWhenFull", words, COUNT(words), &ok, err);
 
-	ret = json_get(root, "statusWhenFull", &value, err);
-	if (ret <= 0)
-		return ret;
-	ret = json_string(&value, &text, err);
-	if (ret)
-		return ret;
-	if (strcmp(text, "ok") && strcmp(text, "error"))
-		return json_reject(&value, err, "must be error or ok");
-	net->status_when_full_ok = !strcmp(text, "ok");
-	return 0;
+	if (ret > 0)
+		net->status_when_full_ok = ok;
+	return ret;
 }
 
 static int read_shaped(const struct json *root, struct network *net, struct err *err)
@@ -311,6 +333,8 @@ static int read_settings(const struct json *root, struct network *net, struct er
 		read_insert_limit,
 		read_spoof_check,
 		read_datapath,
+		read_short_way,
+		read_stack_mark,
 		read_status_when_full,
 		read_shaped,
 	};
@@ -320,7 +344,7 @@ static int read_settings(const struct json *root, struct network *net, struct er
 	net->node.port_max = DEFAULT_PORT_MAX;
 	net->node.insert_limit = DEFAULT_INSERT_LIMIT;
 	net->node.spoof_check = true;
-	for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++) {
+	for (size_t i = 0; i < COUNT(readers); i++) {
 		ret = readers[i](root, net, err);
 		if (ret < 0)
 			return ret;

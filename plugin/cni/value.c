@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -117,4 +118,40 @@ int value_ifname(const struct json *value, char out[IFNAME_MAX], struct err *err
 		return json_reject(value, err, "not a name of a network interface");
 	snprintf(out, IFNAME_MAX, "%s", text);
 	return 0;
+}
+
+int value_mask(const struct json *value, __u32 *out, struct err *err)
+{
+	unsigned long long number;
+	const char *text;
+
+	if (!json_integer(value, UINT32_MAX, &number, NULL)) {
+		*out = (__u32)number;
+		return 0;
+	}
+	if (!json_string(value, &text, NULL) && !parse_mask(text, out))
+		return 0;
+	return json_reject(value, err, "must be 32 bits, as a number or as text such as \"0x80\"");
+}
+
+int value_word(const struct json *value, const char *const *words, size_t n, size_t *out,
+	       struct err *err)
+{
+	char all[128] = "";
+	const char *text;
+	size_t len = 0;
+	int ret;
+
+	ret = json_string(value, &text, err);
+	if (ret)
+		return ret;
+	for (size_t i = 0; i < n; i++) {
+		if (!strcmp(text, words[i])) {
+			*out = i;
+			return 0;
+		}
+		len += snprintf(all + len, sizeof(all) - len, "%s%s",
+				!i ? "" : i + 1 < n ? ", " : " or ", words[i]);
+	}
+	return json_reject(value, err, "must be %s", all);
 }

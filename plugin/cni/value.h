@@ -2,7 +2,7 @@
 #ifndef CTNAT_CNI_VALUE_H
 #define CTNAT_CNI_VALUE_H
 
-/* JSON strings that stand for addresses and names. Each returns 0, or rejects the value by its
+/* JSON values that stand for addresses, names, marks and words. Each returns 0, or rejects the value by its
  * path. */
 #include "base/addr.h"
 #include "cni/json.h"
@@ -20,6 +20,11 @@ int value_mac(const struct json *value, __u8 out[MAC_LEN], struct err *err);
 /* By the specification's rule for names, fitting `size` bytes with its NUL. */
 int value_name(const struct json *value, char *out, size_t size, struct err *err);
 int value_ifname(const struct json *value, char out[IFNAME_MAX], struct err *err);
+/* Bits of a mark: an integer, or a string such as "0x80", for JSON knows no hexadecimal numbers. */
+int value_mask(const struct json *value, __u32 *out, struct err *err);
+/* One of n words; *out is its place among them. */
+int value_word(const struct json *value, const char *const *words, size_t n, size_t *out,
+	       struct err *err);
 
 /* The same from plain text (CNI_ARGS): 0 or -EINVAL. */
 int host_parse(const char *text, struct addr *out);

@@ -50,6 +50,8 @@ struct node_settings {
 	bool spoof_check;			/* default true */
 	__u32 insert_limit;			/* default 2000, 0: none */
 	enum datapath_level datapath;		/* LEVEL_NONE: auto */
+	enum short_way short_way;		/* default SHORT_CACHED */
+	__u32 stack_mark;			/* default 0: none */
 };
 
 struct ip_range {

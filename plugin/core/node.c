@@ -120,8 +120,9 @@ static int settings_agree(const struct config *config, const struct network *net
 		return 1;
 	return err_cni(err, CNI_INVALID_CONFIG,
 		       "the node-wide keys (nonMasqueradeCIDRs, serviceCIDRs, masqueradeCIDRs, "
-		       "uplinks, mtu, portRange, spoofCheck, insertLimit, datapath) differ from "
-		       "those of network '%s', which holds this node: make them equal in both",
+		       "uplinks, mtu, portRange, spoofCheck, datapath, shortWay, stackMark, "
+		       "insertLimit) differ from those of network '%s', which holds this node: "
+		       "make them equal in both",
 		       config->network);
 }
 

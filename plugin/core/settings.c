@@ -52,8 +52,8 @@ __u64 settings_hash(const struct node_settings *s)
 {
 	__u64 hash = hash_list(hash_list(hash_list(HASH_SEED, &s->non_masquerade), &s->services),
 			       &s->masquerade);
-	const __u64 numbers[] = { s->mtu,	  s->port_min, s->port_max,
-				  s->spoof_check, s->datapath, s->insert_limit };
+	const __u64 numbers[] = { s->mtu,      s->port_min,	s->port_max,  s->spoof_check,
+				  s->datapath, s->insert_limit, s->short_way, s->stack_mark };
 
 	for (size_t i = 0; i < s->n_uplinks; i++)
 		hash = hash_bytes(hash, s->uplinks[i], strlen(s->uplinks[i]) + 1);
@@ -233,6 +233,8 @@ int settings_apply(struct node *node, const struct network *net, struct err *err
 	config->insert_limit = s->insert_limit;
 	config->insert_timeout_ms = 5000;
 	config->spoof_check = s->spoof_check;
+	config->short_way = s->short_way;
+	config->stack_mark = s->stack_mark;
 	config->mtu = s->mtu;
 	config->owner = OWNER_CONFLIST;
 	config->settings_hash = settings_hash(s);

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "cni/netconf.h"
+#include "core/settings.h"
 
 #define HEAD  "{\"cniVersion\":\"1.1.0\",\"name\":\"pods\",\"type\":\"ctnat\""
 #define SETS  "\"ranges\":[[{\"subnet\":\"10.244.1.0/24\"}],[{\"subnet\":\"fd00:10:244:1::/64\"}]]"
@@ -78,6 +79,8 @@ static void the_least_configuration_has_defaults(void **state)
 	assert_int_equal(net.node.insert_limit, 2000);
 	assert_true(net.node.spoof_check);
 	assert_int_equal(net.node.datapath, LEVEL_NONE);
+	assert_int_equal(net.node.short_way, SHORT_CACHED);
+	assert_int_equal(net.node.stack_mark, 0);
 	assert_false(net.status_when_full_ok);
 	assert_int_equal(net.n_sets, 2);
 	assert_int_equal(net.n_ips, 0);
@@ -90,7 +93,7 @@ static void every_node_key_is_heard(void **state)
 	parse(HEAD IPAM ",\"nonMasqueradeCIDRs\":[\"10.0.0.0/8\",\"fd00::/8\"],\"serviceCIDRs\":[],"
 	      "\"masqueradeCIDRs\":[\"10.9.0.0/16\"],\"uplinks\":[\"eth0\",\"eth1.7\"],\"mtu\":1400,"
 	      "\"portRange\":\"2000-2999\",\"insertLimit\":0,\"spoofCheck\":false,\"datapath\":\"assisted\","
-	      "\"statusWhenFull\":\"ok\",\"capabilities\":{\"dns\":true},\"unknown\":[{}]}");
+	      "\"shortWay\":\"off\",\"stackMark\":128,\"statusWhenFull\":\"ok\",\"capabilities\":{\"dns\":true},\"unknown\":[{}]}");
 	assert_int_equal(net.node.non_masquerade.n, 2);
 	assert_cidr(&net.node.non_masquerade.cidrs[1], "fd00::/8");
 	assert_true(net.node.services.set);
@@ -104,6 +107,8 @@ static void every_node_key_is_heard(void **state)
 	assert_int_equal(net.node.insert_limit, 0);
 	assert_false(net.node.spoof_check);
 	assert_int_equal(net.node.datapath, LEVEL_ASSISTED);
+	assert_int_equal(net.node.short_way, SHORT_OFF);
+	assert_int_equal(net.node.stack_mark, 128);
 	assert_true(net.status_when_full_ok);
 }
 
@@ -125,6 +130,64 @@ static void levels_have_names(void **state)
 		snprintf(text, sizeof(text), HEAD IPAM ",\"datapath\":\"%s\"}", cases[i].name);
 		parse(text);
 		assert_int_equal(net.node.datapath, cases[i].level);
+	}
+}
+
+static void short_ways_have_names(void **state)
+{
+	static const char *const names[] = {
+		[SHORT_CACHED] = "cached", [SHORT_UNCACHED] = "uncached", [SHORT_OFF] = "off",
+	};
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(text, sizeof(text), HEAD IPAM ",\"shortWay\":\"%s\"}", names[i]);
+		parse(text);
+		assert_int_equal(net.node.short_way, i);
+	}
+}
+
+static void a_mark_is_a_number_or_text(void **state)
+{
+	static const struct {
+		const char *value;
+		__u32 mark;
+	} cases[] = {
+		{ "0", 0 }, { "4294967295", 0xffffffff }, { "\"0x80\"", 0x80 }, { "\"128\"", 0x80 }, { "null", 0 },
+	};
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(text, sizeof(text), HEAD IPAM ",\"stackMark\":%s}", cases[i].value);
+		parse(text);
+		assert_int_equal(net.node.stack_mark, cases[i].mark);
+	}
+}
+
+/* Networks that differ in any of them contradict each other. */
+static void every_node_key_counts(void **state)
+{
+	static const char *const keys[] = {
+		"\"nonMasqueradeCIDRs\":[\"10.0.0.0/8\"]", "\"serviceCIDRs\":[]", "\"masqueradeCIDRs\":[\"10.9.0.0/16\"]",
+		"\"uplinks\":[\"eth0\"]", "\"mtu\":1400", "\"portRange\":\"1024-2000\"", "\"portRange\":\"2000-65535\"",
+		"\"insertLimit\":0", "\"spoofCheck\":false", "\"datapath\":\"full\"", "\"shortWay\":\"uncached\"",
+		"\"stackMark\":\"0x1\"",
+	};
+	__u64 plain;
+	char text[512];
+
+	(void)state;
+	parse(HEAD IPAM "}");
+	plain = settings_hash(&net.node);
+	parse(HEAD IPAM ",\"statusWhenFull\":\"ok\",\"shortWay\":\"cached\",\"stackMark\":\"0x0\"}");
+	assert_true(settings_hash(&net.node) == plain);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		snprintf(text, sizeof(text), HEAD IPAM ",%s}", keys[i]);
+		parse(text);
+		if (settings_hash(&net.node) == plain)
+			fail_msg("%s counts for nothing", keys[i]);
 	}
 }
 
@@ -403,6 +466,9 @@ int main(void)
 		cmocka_unit_test(the_least_configuration_has_defaults),
 		cmocka_unit_test(every_node_key_is_heard),
 		cmocka_unit_test(levels_have_names),
+		cmocka_unit_test(short_ways_have_names),
+		cmocka_unit_test(a_mark_is_a_number_or_text),
+		cmocka_unit_test(every_node_key_counts),
 		cmocka_unit_test(equal_settings_are_equal_bytes),
 		cmocka_unit_test(ranges_leave_out_network_and_broadcast),
 		cmocka_unit_test(a_set_has_many_ranges_even_of_one_subnet),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Names, MAC addresses and port ranges from text. */
+/* Names, MAC addresses, marks and port ranges from text. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -84,6 +84,33 @@ static void multicast_and_zero_are_nobodys_mac(void **state)
 		assert_int_equal(mac_is_unicast(cases[i].mac), cases[i].unicast);
 }
 
+static void masks_are_read(void **state)
+{
+	static const struct {
+		const char *text;
+		__u32 mask;
+	} good[] = {
+		{ "0", 0 }, { "128", 128 }, { "010", 10 }, { "0x80", 0x80 }, { "0X0000fFfF", 0xffff },
+		{ "4294967295", 0xffffffff }, { "0xffffffff", 0xffffffff },
+	};
+	static const char *const bad[] = {
+		"", "0x", "x80", "-1", "+1", " 1", "1 ", "8f", "0x8g", "0x80/0x80", "4294967296", "0x100000000",
+		"99999999999999999999999999999999", "1.5",
+	};
+	__u32 mask;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(good); i++) {
+		assert_int_equal(parse_mask(good[i].text, &mask), 0);
+		assert_int_equal(mask, good[i].mask);
+	}
+	mask = 7;
+	for (size_t i = 0; i < COUNT(bad); i++)
+		if (parse_mask(bad[i], &mask) != -EINVAL)
+			fail_msg("'%s' is no mask", bad[i]);
+	assert_int_equal(mask, 7);
+}
+
 static void port_ranges_are_read(void **state)
 {
 	static const char *const bad[] = {
@@ -111,6 +138,7 @@ int main(void)
 		cmocka_unit_test(interface_names_are_those_the_kernel_takes_as_they_are),
 		cmocka_unit_test(mac_addresses_are_read),
 		cmocka_unit_test(multicast_and_zero_are_nobodys_mac),
+		cmocka_unit_test(masks_are_read),
 		cmocka_unit_test(port_ranges_are_read),
 	};
 
