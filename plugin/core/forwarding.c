@@ -3,8 +3,20 @@
  * Theory: a node that forwards IPv6 stops to accept router advertisements, and loses the default
  * route it has from one, unless accept_ra is 2. So every device that accepts them (1) gets 2
  * *before* forwarding is switched on; not `default`, which would let every later veth of anybody
- * accept them too. Nothing else is changed node-wide. Each change is recorded with what was before,
- * once: a second ADD finds the wished value and writes nothing.
+ * accept them too.
+ *
+ * The short way hides the data of a TCP connection from conntrack, which then knows neither side's
+ * window any more: to it a FIN is out of window, and after more than 2 GB an RST too. Such packets
+ * are INVALID, so nobody translates them, and the connection cannot end. tcp_be_liberal and
+ * tcp_ignore_invalid_rst tell it not to mind. Without a short way they are left as they are. They
+ * appear with nf_conntrack, which on a modular kernel the base table loads.
+ *
+ * Nothing else is changed node-wide. Each change is recorded with what was before, once.
+ *
+ * Sysctls are set together with the settings that want them: by the first ADD after a boot, and by
+ * one that changes the settings. Whoever turns one back later has a reason that we do not know, so
+ * no other ADD does it again; STATUS and CHECK name it until he returns it. (accept_ra is seen to by
+ * every ADD that builds: devices come later, too.)
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,7 +27,9 @@
 #include "kern/rtnl_link.h"
 #include "kern/sysctl.h"
 
-static const char *const forwarding[] = { "net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding" };
+static const char *const forwarding[2] = { "net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding" };
+static const char *const tracking[2] = { "net/netfilter/nf_conntrack_tcp_be_liberal",
+					 "net/netfilter/nf_conntrack_tcp_ignore_invalid_rst" };
 
 static int change(struct node *node, const char *path, const char *from, const char *to,
 		  struct err *err)
@@ -58,7 +72,14 @@ static int keep_ra(struct node *node, const char *device, struct err *err)
 	return want(node, path, "1", "2", err);
 }
 
-int forwarding_enable(struct node *node, struct err *err)
+static int switch_on(struct node *node, const char *const paths[2], struct err *err)
+{
+	int ret = want(node, paths[0], NULL, "1", err);
+
+	return ret < 0 ? ret : want(node, paths[1], NULL, "1", err);
+}
+
+int forwarding_enable(struct node *node, bool apply, struct err *err)
 {
 	_cleanup_free_ struct link *links = NULL;
 	size_t n;
@@ -66,28 +87,44 @@ int forwarding_enable(struct node *node, struct err *err)
 
 	for (size_t i = 0; i < n && !ret; i++)
 		ret = keep_ra(node, links[i].name, err);
-	for (size_t i = 0; i < 2 && !ret; i++)
-		ret = want(node, forwarding[i], NULL, "1", err);
-	return ret;
+	return ret < 0 || !apply ? ret : switch_on(node, forwarding, err);
 }
 
-int forwarding_verify(struct node *node, struct err *err)
+static bool has_short_way(const struct node *node)
+{
+	return node->config.short_way != SHORT_OFF && node->config.level < LEVEL_NFTABLES;
+}
+
+int tracking_relax(struct node *node, struct err *err)
+{
+	return has_short_way(node) ? switch_on(node, tracking, err) : 0;
+}
+
+static int verify_on(const char *const paths[2], const char *advice, struct err *err)
 {
 	char now[16];
 
-	(void)node;
 	for (size_t i = 0; i < 2; i++) {
-		int ret = sysctl_read(forwarding[i], now, sizeof(now), err);
+		int ret = sysctl_read(paths[i], now, sizeof(now), err);
 
 		if (ret == -ENOENT)
 			continue;
 		if (ret < 0)
 			return ret;
 		if (strcmp(now, "1"))
-			return err_cni(err, CNI_CHECK_FAILED, "sysctl '%s' is %s, not 1",
-				       forwarding[i], now);
+			return err_cni(err, CNI_CHECK_FAILED, "sysctl '%s' is %s, not 1: %s",
+				       paths[i], now, advice);
 	}
 	return 0;
+}
+
+int sysctls_verify(const struct node *node, struct err *err)
+{
+	int ret = verify_on(forwarding, "pods reach nobody until it is set again", err);
+
+	return ret < 0 || !has_short_way(node) ? ret :
+		verify_on(tracking, "connections that took the short way cannot end; set it "
+			  "again, or give \"shortWay\": \"off\"", err);
 }
 
 static int restore(const void *key, const void *value, void *data)

@@ -243,7 +243,7 @@ int node_ensure(struct node *node, const struct network *net, struct err *err)
 
 int node_verify(struct node *node, struct err *err)
 {
-	int ret = forwarding_verify(node, err);
+	int ret = sysctls_verify(node, err);
 
 	if (!ret && !table_untouched(node))
 		ret = table_verify(node, err);

@@ -7,7 +7,8 @@
  *
  * The order within node_build() is that of its table of parts; the maps are there before. The table
  * comes before the programs, because it makes a modular kernel load nf_nat, whose BTF the programs
- * need. Before the guard stands on the uplinks no new pod's veth is up, for those come after.
+ * need; conntrack's sysctls come after both, for the level says whether they matter. Before the
+ * guard stands on the uplinks no new pod's veth is up, for those come after.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -139,7 +140,7 @@ static int build_uplinks(const struct build *b, struct err *err)
 
 static int build_sysctls(const struct build *b, struct err *err)
 {
-	return forwarding_enable(b->node, err);
+	return forwarding_enable(b->node, b->apply, err);
 }
 
 static int build_table(const struct build *b, struct err *err)
@@ -150,6 +151,11 @@ static int build_table(const struct build *b, struct err *err)
 static int build_programs(const struct build *b, struct err *err)
 {
 	return b->reload ? load_programs(b->node, b->net->node.datapath, err) : 0;
+}
+
+static int build_tracking(const struct build *b, struct err *err)
+{
+	return b->apply ? tracking_relax(b->node, err) : 0;
 }
 
 static int build_pods(const struct build *b, struct err *err)
@@ -183,8 +189,8 @@ static const struct {
 } parts[] = {
 	{ "settings", build_settings }, { "uplinks", build_uplinks }, { "sysctls", build_sysctls },
 	{ "pods", build_pods },		{ "routes", build_routes },	{ "table", build_table },
-	{ "programs", build_programs }, { "attach", build_attach },	{ "guard", build_guard },
-	{ "commit", build_commit },
+	{ "programs", build_programs }, { "tracking", build_tracking }, { "attach", build_attach },
+	{ "guard", build_guard },	{ "commit", build_commit },
 };
 
 int node_build(struct node *node, const struct network *net, bool fresh, bool apply,

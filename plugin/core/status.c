@@ -5,11 +5,13 @@
  * that was asked for by name, the base table or bpffs cannot be had, or every address is in use by
  * a living pod; and for the last an operator may choose that a full node is a healthy one
  * (`statusWhenFull`). What is wrong in the configuration, and what a delegate says, keeps its own
- * code. A node without base state is healthy if the state can be made, so STATUS makes it, as an
+ * code. A sysctl that somebody turned back, which no ADD undoes either (forwarding.c), makes it say
+ * 51: pods are there, and connected badly or not at all. A node without base state is healthy if the state can be made, so STATUS makes it, as an
  * ADD would; and that tries, once a boot, whether conntrack entries that BPF inserts live on this
  * kernel (node.c).
  */
 #include "core/attachment.h"
+#include "core/forwarding.h"
 #include "core/ipam.h"
 #include "core/pod.h"
 #include "core/reclaim.h"
@@ -35,11 +37,22 @@ static int any_free(struct node *node, const struct request *req, const struct n
 	return 0;
 }
 
+static int verify_sysctls(const struct node *node, struct err *err)
+{
+	int ret = sysctls_verify(node, err);
+
+	if (ret < 0 && err->code == CNI_CHECK_FAILED)
+		err->code = CNI_LIMITED;
+	return ret;
+}
+
 int pod_status(const struct request *req, const struct network *net, struct err *err)
 {
 	struct node node = NODE_CLOSED;
 	int ret = node_ensure(&node, net, err);
 
+	if (!ret)
+		ret = verify_sysctls(&node, err);
 	if (!ret && !net->status_when_full_ok)
 		ret = any_free(&node, req, net, err);
 	if (!ret && delegates(net))

@@ -35,6 +35,28 @@ static void put_verbs(const struct snapshot *snap, struct out *out)
 	out_close(out);
 }
 
+/* What is configured, unless this level cannot have it. */
+static const char *short_way(const struct config *config)
+{
+	static const char *const names[] = {
+		[SHORT_CACHED] = "cached",
+		[SHORT_UNCACHED] = "uncached",
+		[SHORT_OFF] = "off",
+	};
+
+	if (config->level >= LEVEL_NFTABLES)
+		return "none at this level";
+	return config->short_way <= SHORT_OFF ? names[config->short_way] : "unknown";
+}
+
+static void put_mark(__u32 mark, struct out *out)
+{
+	if (mark)
+		out_text(out, "stack_mark", "0x%x", mark);
+	else
+		out_text(out, "stack_mark", "none");
+}
+
 int cmd_status(struct node *node, const struct options *options, struct out *out, struct err *err)
 {
 	const struct config *config;
@@ -53,6 +75,8 @@ int cmd_status(struct node *node, const struct options *options, struct out *out
 	out_text(out, "state", "%s", snap.whole ? "whole" : snap.fault);
 	out_text(out, "datapath", "%s", level_name(config->level));
 	out_text(out, "reason", "%s", config->reason);
+	out_text(out, "short_way", "%s", short_way(config));
+	put_mark(config->stack_mark, out);
 	out_text(out, "settings", "%s%s", config->owner == OWNER_AGENT ? "ctnatd" : "network ",
 		 config->owner == OWNER_AGENT ? "" : config->network);
 	out_number(out, "attachments", snap.ready);
