@@ -116,6 +116,7 @@ struct uplink {
 };
 
 #define UPLINK_ETHERNET	(1u << 0)
+#define UPLINK_FORMER	(1u << 1)	/* pods leave there no more; guarded as long as it is there */
 
 enum datapath_level {
 	LEVEL_NONE,		/* in a configuration: the best that loads ("auto") */
@@ -187,6 +188,8 @@ enum flow_way {
 };
 
 struct flow {
+	__u32 tag;		/* of the key, first and last: what lies between them is one flow's */
+	__u32 reserved;
 	__u64 until;		/* bpf_ktime_get_coarse_ns(): then conntrack is asked again */
 	__u32 generation;	/* of config and both devices when conntrack was asked */
 	enum flow_way way;
@@ -200,7 +203,7 @@ struct flow {
 	struct addr src, dst;
 	__u8 dst_mac[MAC_LEN];	/* the two as they lie in a frame */
 	__u8 src_mac[MAC_LEN];
-	__u32 reserved;
+	__u32 tag_again;
 };
 
 /* Every way out of a program, and the events that are no way out (`revived`). Passes first, drops

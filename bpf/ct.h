@@ -20,7 +20,13 @@
  *
  * An allocated entry cannot be given back, only inserted: whatever can be checked is checked
  * before.
+ *
+ * The entry is there before FORWARD has judged its first packet. Let out, the packet is seen by
+ * to_uplink, which marks the entry as admitted (learn.h). If an answer comes to an entry that never
+ * was, a firewall dropped what it would be an answer to: from_uplink ends the entry (follow.h), and
+ * the packet is to the node what it would have been without us.
  */
+#include "flow.h"
 #include "kfunc_ct.h"
 #include "maps.h"
 #include "pkt.h"
@@ -69,6 +75,30 @@ static __always_inline struct ct_key key_of_flow(const struct pkt *pkt)
 	return key_of(pkt, &pkt->src, &pkt->dst, pkt->sport, pkt->dport);
 }
 
+/* Of a packet as it arrives. */
+static __always_inline struct ct_key key_of_arrival(const struct flow_key *flow)
+{
+	const struct pkt pkt = { .v4 = addr_is_v4(&flow->src), .proto = flow->proto };
+
+	return key_of(&pkt, &flow->src, &flow->dst, flow->sport, flow->dport);
+}
+
+/* Of a packet as it leaves, translated: the tuple of the other direction. */
+static __always_inline struct ct_key key_of_inverse(const struct flow_key *leaves)
+{
+	const struct pkt pkt = { .v4 = addr_is_v4(&leaves->src), .proto = leaves->proto };
+
+	return key_of(&pkt, &leaves->dst, &leaves->src, leaves->dport, leaves->sport);
+}
+
+static __always_inline void copy_addr(struct addr *to, const union nf_inet_addr *from, bool v4)
+{
+	if (v4)
+		*to = addr_v4(from->ip);
+	else
+		__builtin_memcpy(to, from, sizeof(*to));
+}
+
 /* An acquired entry, or NULL. *dir: whose tuple the key was. */
 static __always_inline struct nf_conn *ct_lookup(struct __sk_buff *skb, struct ct_key *key,
 						 __u8 *dir)
@@ -90,56 +120,6 @@ static __always_inline bool ct_exists(struct __sk_buff *skb, struct ct_key *key)
 		return false;
 	bpf_ct_release(ct);
 	return true;
-}
-
-/*
- * Does this packet show that an insert was answered? TCP: it is the handshake's third. UDP: the
- * first ones of the pod after a reply, until the flow is assured; a pod that repeats itself is
- * refunded more than it spent, but for two seconds, and at the price of a packet each.
- */
-static __always_inline bool is_first_answer(const struct pkt *pkt, const struct nf_conn *ct)
-{
-	if (!(ct->status & IPS_SRC_NAT))
-		return false;
-	if (pkt->proto == IPPROTO_TCP)
-		return ct->proto.tcp.state == TCP_CONNTRACK_SYN_RECV;
-	return (ct->status & (IPS_SEEN_REPLY | IPS_ASSURED)) == IPS_SEEN_REPLY;
-}
-
-/*
- * A SYN for a connection that is over. Left alone, the kernel would replace the entry by one of its
- * own masquerade, and the pod's egress address and port range would be lost.
- */
-static __always_inline bool is_reopening(const struct pkt *pkt, const struct nf_conn *ct)
-{
-	return is_plain_syn(pkt) && (ct->proto.tcp.state == TCP_CONNTRACK_TIME_WAIT ||
-				     ct->proto.tcp.state == TCP_CONNTRACK_CLOSE);
-}
-
-/* Hit? GO_ON: conntrack does not know the flow, or does no longer. */
-static __noinline enum reason ct_follow(struct __sk_buff *skb, const struct pkt *pkt)
-{
-	struct ct_key key = key_of_flow(pkt);
-	bool ended = false;
-	struct nf_conn *ct;
-	__u8 dir;
-
-	ct = ct_lookup(skb, &key, &dir);
-	if (!ct)
-		return GO_ON;
-	if (dir == CT_DIR_ORIGINAL) {
-		if (is_reopening(pkt, ct))
-			ended = !bpf_ct_change_timeout(ct, 0);
-		else if (is_first_answer(pkt, ct))
-			charge_insert(skb, -1);
-	}
-	bpf_ct_release(ct);
-	if (!ended)
-		return REASON_PASS_ESTABLISHED;
-	count(skb, REASON_PASS_REVIVED);
-	/* This look-up removes it from the table. If it finds one, another CPU has reopened the
-	 * connection. */
-	return ct_exists(skb, &key) ? REASON_PASS_ESTABLISHED : GO_ON;
 }
 
 /* Would a reply to that port meet a socket of the node? Sockets bound to a device are not seen from
@@ -282,6 +262,9 @@ static __always_inline enum reason ct_insert(struct __sk_buff *skb, const struct
 	/* Who finds no port pays, too: of all openings it cost the most. */
 	if (op.reason != REASON_PASS_RACED && op.reason != REASON_PASS_ALLOC_FAILED)
 		charge_insert(skb, 1);
+	if (op.reason == REASON_PASS_INSERTED || op.reason == REASON_PASS_RETRIED ||
+	    op.reason == REASON_PASS_RACED)
+		skb->tc_index = TOLD_OPENED;
 	return op.reason;
 }
 

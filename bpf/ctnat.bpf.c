@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The datapath. Two programs, each the story of a packet; every way out has a reason, and stats.h
+ * The datapath. Four programs, each the story of a packet; every way out has a reason, and stats.h
  * counts it.
  *
- *	pod --veth--> [ctnat_from_pod] --> routing, netfilter (conntrack translates)
- *	    --> [ctnat_to_uplink] --> wire
+ *	pod --veth--> [from_pod] --> routing, netfilter (conntrack translates) --> [to_uplink] --> wire
+ *	pod <--veth-- [to_pod]   <-- routing, netfilter                      <-- [from_uplink] <-- wire
  *
- * from_pod lets a pod speak only for itself and gives new flows a conntrack entry with source NAT.
- * It never changes or redirects a packet: what it passes, the stack handles as if we were not
- * there. to_uplink is the guard: it relies on nothing that from_pod or the base table should have
- * done.
+ * from_pod lets a pod speak only for itself and gives new flows a conntrack entry with source NAT;
+ * what it passes, the stack handles as if we were not there. to_uplink is the guard: it relies on
+ * nothing that from_pod or the base table should have done.
  *
- * parse (pkt.h) once, decide (policy.h, route.h) purely, ask and tell conntrack (ct.h), count
- * (stats.h) always. The steps that hold tuples are functions of their own (__noinline): together
- * they would not fit a stack of 512 bytes.
+ * Packets of established flows take the short way, from the left column straight to the right one
+ * or back: the programs at egress note what the stack does with a flow, those at ingress repeat it
+ * (flow.h).
+ *
+ * parse (pkt.h, plain.h) once, decide (policy.h, route.h) purely, ask and tell conntrack (ct.h,
+ * follow.h), count (stats.h) always. The steps that hold tuples are functions of their own
+ * (__noinline): together they would not fit a stack of 512 bytes.
  */
 #include <linux/bpf.h>
 
@@ -30,23 +33,36 @@ const volatile __u8 kernel_cast;
 const volatile __u8 test_race;
 
 #include "ct.h"
+#include "follow.h"
+#include "learn.h"
 #include "maps.h"
 #include "pkt.h"
 #include "policy.h"
 #include "route.h"
+#include "short.h"
 #include "stats.h"
 
-SEC("tc")
-int ctnat_from_pod(struct __sk_buff *skb)
+static __always_inline struct config *get_config(void)
 {
-	struct config *cfg = bpf_map_lookup_elem(&config, &(__u32){ 0 });
+	return bpf_map_lookup_elem(&config, &(__u32){ 0 });
+}
+
+static __noinline enum reason short_way_of_pod(struct __sk_buff *skb, struct config *cfg)
+{
+	struct plain plain;
+
+	return take_short_way(skb, cfg, &plain);
+}
+
+/* What conntrack and the stack must be asked about. */
+static __noinline enum reason judge_pods(struct __sk_buff *skb, struct config *cfg)
+{
+	__u32 generation = generation_of(cfg, skb->ifindex);
 	struct pod *pod = NULL;
 	struct addr egress;
 	enum reason reason;
 	struct pkt pkt;
 
-	if (!cfg)
-		return TC_ACT_UNSPEC;
 	reason = judge_frame(skb);
 	if (reason == GO_ON)
 		reason = parse(skb, &pkt) ? GO_ON : REASON_PASS_MALFORMED;
@@ -55,37 +71,83 @@ int ctnat_from_pod(struct __sk_buff *skb)
 	if (reason == GO_ON)
 		reason = judge_shape(skb, &pkt, pod);
 	if (reason == GO_ON)
-		reason = ct_follow(skb, &pkt);
+		reason = follow_out(skb, cfg, &pkt, generation);
 	if (reason == GO_ON)
 		reason = judge_opening(&pkt);
 	if (reason == GO_ON)
 		reason = find_egress(skb, &pkt, pod, &egress);
 	if (reason == GO_ON)
 		reason = ct_insert(skb, cfg, &pkt, &egress);
-	return leave(skb, reason);
+	return reason;
 }
 
 SEC("tc")
-int ctnat_to_uplink(struct __sk_buff *skb)
+int ctnat_from_pod(struct __sk_buff *skb)
 {
-	enum reason reason = REASON_GUARD_NOT_POD;
-	struct addr src, dst;
+	struct config *cfg = get_config();
+	enum reason reason;
 
-	if (is_ip(skb) && load_addrs(skb, &src, &dst) && bpf_map_lookup_elem(&pods, &src))
-		reason = class_of(&dst) == CLASS_LEAVE ? REASON_GUARD_PASS : REASON_DROP_LEAK;
+	if (!cfg)
+		return TC_ACT_UNSPEC;
+	reason = short_way_of_pod(skb, cfg);
+	if (reason == GO_ON)
+		reason = judge_pods(skb, cfg);
 	return leave(skb, reason);
 }
 
 SEC("tc")
 int ctnat_to_pod(struct __sk_buff *skb)
 {
+	struct config *cfg = get_config();
+
+	if (cfg)
+		watch(skb, cfg, true);
 	return leave(skb, REASON_POD_PASS);
+}
+
+/* The same steps, counted apart: most of an uplink's packets are no pod's. */
+static __always_inline enum reason from_uplink(enum reason reason)
+{
+	switch (reason) {
+	case GO_ON:
+		return REASON_UPLINK_PASS;
+	case REASON_PASS_CACHED:
+		return REASON_UPLINK_CACHED;
+	case REASON_SHORT_OUT:
+	case REASON_SHORT_POD:
+		return REASON_SHORT_IN;
+	default:
+		return reason;
+	}
 }
 
 SEC("tc")
 int ctnat_from_uplink(struct __sk_buff *skb)
 {
-	return leave(skb, REASON_UPLINK_PASS);
+	struct config *cfg = get_config();
+	struct plain plain;
+	enum reason reason;
+
+	if (!cfg)
+		return TC_ACT_UNSPEC;
+	reason = take_short_way(skb, cfg, &plain);
+	if (reason == GO_ON && plain.key.proto)
+		reason = follow_in(skb, cfg, &plain, generation_of(cfg, skb->ifindex));
+	return leave(skb, from_uplink(reason));
+}
+
+SEC("tc")
+int ctnat_to_uplink(struct __sk_buff *skb)
+{
+	enum reason reason = REASON_GUARD_NOT_POD;
+	struct config *cfg = get_config();
+	struct addr src, dst;
+
+	if (is_ip(skb) && load_addrs(skb, &src, &dst) && bpf_map_lookup_elem(&pods, &src))
+		reason = class_of(&dst) == CLASS_LEAVE ? REASON_GUARD_PASS : REASON_DROP_LEAK;
+	if (cfg && reason < REASON_DROP_FIRST)
+		watch(skb, cfg, false);
+	return leave(skb, reason);
 }
 
 char _license[] SEC("license") = "GPL";

@@ -32,13 +32,85 @@ union nf_conntrack_proto {
 	struct ip_ct_tcp tcp;
 };
 
+union nf_conntrack_man_proto {
+	__be16 all;
+};
+
+struct nf_conntrack_man {
+	union nf_inet_addr u3;
+	union nf_conntrack_man_proto u;
+};
+
+struct nf_conntrack_target {
+	union nf_inet_addr u3;
+	union nf_conntrack_man_proto u;
+};
+
+/* Each entry has two: as packets of that direction arrive, before any translation. */
+struct nf_conntrack_tuple {
+	struct nf_conntrack_man src;
+	struct nf_conntrack_target dst;
+};
+
+struct nf_conntrack_tuple_hash {
+	struct nf_conntrack_tuple tuple;
+};
+
+/* Time-outs in jiffies, by enum tcp_conntrack and enum udp_conntrack; what the administrator set.
+ */
+struct nf_tcp_net {
+	unsigned int timeouts[TCP_CONNTRACK_TIMEOUT_MAX];
+	__u8 tcp_be_liberal;
+};
+
+struct nf_udp_net {
+	unsigned int timeouts[2];
+};
+
+struct nf_ip_net {
+	struct nf_tcp_net tcp;
+	struct nf_udp_net udp;
+};
+
+struct netns_ct {
+	struct nf_ip_net nf_ct_proto;
+};
+
+struct netns_xfrm {
+	unsigned int policy_count[6];	/* by XFRM_POLICY_*: in, out, forward */
+};
+
+struct net {
+	struct netns_ct ct;
+	struct netns_xfrm xfrm;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+/* Where in `data` an extension is, by its id; 0: the entry does not have it. */
+struct nf_ct_ext {
+	__u8 offset[1];
+};
+
 struct nf_conn {
+	__u32 timeout;		/* jiffies at which it ends */
+	struct nf_conntrack_tuple_hash tuplehash[2];
 	unsigned long status;	/* IPS_* */
+	possible_net_t ct_net;
+	__u32 mark;
+	struct nf_ct_ext *ext;
 	union nf_conntrack_proto proto;
 };
 
 struct nf_conn___init {
 	struct nf_conn ct;
+};
+
+enum nf_ct_ext_id {
+	NF_CT_EXT_HELPER,
+	NF_CT_EXT_TIMEOUT,
 };
 
 #pragma clang attribute pop
@@ -95,6 +167,9 @@ extern struct nf_conn *bpf_ct_insert_entry(struct nf_conn___init *ct) __ksym __w
 /* Milliseconds; 0 ends the entry: whoever looks it up next removes it. -EPERM: fixed
  * by its owner. */
 extern int bpf_ct_change_timeout(struct nf_conn *ct, __u32 timeout_ms) __ksym __weak;
+
+/* Sets the bits; `status` must hold those that are set already, or -EBUSY. */
+extern int bpf_ct_change_status(struct nf_conn *ct, __u32 status) __ksym __weak;
 
 extern void bpf_ct_release(struct nf_conn *ct) __ksym __weak;
 

@@ -91,6 +91,12 @@ struct arp {
 #define ARP_REQUEST	1
 #define ARP_REPLY	2
 
+/* No set-up, no tear-down. */
+static __always_inline bool is_data_segment(__u8 tcp_flags)
+{
+	return (tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) == TCP_ACK;
+}
+
 struct cursor {
 	struct __sk_buff *skb;
 	__u32 off;

@@ -69,7 +69,7 @@ static __noinline enum reason find_egress(struct __sk_buff *skb, const struct pk
 	if (!is_forwarded(fib_ask(skb, pkt, &pkt->dst, &oif)))
 		return REASON_PASS_LOCAL;
 	uplink = bpf_map_lookup_elem(&uplinks, &oif);
-	if (!uplink)
+	if (!uplink || uplink->flags & UPLINK_FORMER)
 		return REASON_PASS_NO_UPLINK;
 	*egress = pod->egress;
 	if (addr_is_zero(egress))

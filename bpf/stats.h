@@ -23,12 +23,16 @@ static __always_inline void count(const struct __sk_buff *skb, enum reason reaso
 
 /*
  * A pass is TC_ACT_UNSPEC, never TC_ACT_OK: OK ends the classification, and programs and filters of
- * others behind ours, the bandwidth plugin's among them, would be skipped in silence.
+ * others behind ours, the bandwidth plugin's among them, would be skipped in silence. The short way
+ * has been told where it leads by bpf_redirect().
  */
 static __always_inline int leave(const struct __sk_buff *skb, enum reason reason)
 {
 	count(skb, reason);
-	return reason < REASON_DROP_FIRST ? TC_ACT_UNSPEC : TC_ACT_SHOT;
+	if (reason >= REASON_DROP_FIRST)
+		return TC_ACT_SHOT;
+	return reason >= REASON_SHORT_OUT && reason <= REASON_SHORT_POD ? TC_ACT_REDIRECT :
+									  TC_ACT_UNSPEC;
 }
 
 #endif

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef CTNAT_FOLLOW_H
+#define CTNAT_FOLLOW_H
+
+/* Packets of flows that conntrack knows: what an entry tells us, and when one has to end. */
+#include "ct.h"
+#include "route.h"
+#include "short.h"
+
+/*
+ * The packet that an entry of BPF's was made for was let out. A status bit without other effect
+ * says so: of those that a program may set it is the one that the kernel reads of unconfirmed
+ * entries only (nf_conntrack_helper.c), and every entry we meet is confirmed.
+ */
+#define IPS_ADMITTED IPS_HELPER
+
+/*
+ * Does this packet show that an insert was answered? TCP: it is the handshake's third. UDP: the
+ * first ones of the pod after a reply, until the flow is assured; a pod that repeats itself is
+ * refunded more than it spent, but for two seconds, and at the price of a packet each.
+ */
+static __always_inline bool is_first_answer(const struct pkt *pkt, const struct nf_conn *ct)
+{
+	if (!(ct->status & IPS_SRC_NAT))
+		return false;
+	if (pkt->proto == IPPROTO_TCP)
+		return ct->proto.tcp.state == TCP_CONNTRACK_SYN_RECV;
+	return (ct->status & (IPS_SEEN_REPLY | IPS_ASSURED)) == IPS_SEEN_REPLY;
+}
+
+/*
+ * A SYN for a connection that is over. Left alone, the kernel would replace the entry by one of its
+ * own masquerade, and the pod's egress address and port range would be lost.
+ */
+static __always_inline bool is_reopening(const struct pkt *pkt, const struct nf_conn *ct)
+{
+	return is_plain_syn(pkt) && (ct->proto.tcp.state == TCP_CONNTRACK_TIME_WAIT ||
+				     ct->proto.tcp.state == TCP_CONNTRACK_CLOSE);
+}
+
+/*
+ * Does the flow leave with an address that the node has lost? The kernel ends entries of its own
+ * masquerade then, but not ours. Looked at once a second (established), and for UDP that nobody
+ * answers.
+ */
+static __always_inline bool is_homeless(struct __sk_buff *skb, const struct pkt *pkt,
+					const struct nf_conn *ct)
+{
+	union nf_inet_addr to = ct->tuplehash[CT_DIR_REPLY].tuple.dst.u3;
+	struct addr egress;
+
+	if (!(ct->status & IPS_SRC_NAT))
+		return false;
+	if (!(ct->status & IPS_ASSURED) &&
+	    (pkt->proto == IPPROTO_TCP || (ct->status & IPS_SEEN_REPLY)))
+		return false;
+	copy_addr(&egress, &to, pkt->v4);
+	return !is_still_ours(skb, pkt, &egress);
+}
+
+/* The first packets of an entry that BPF made, until one of them was let out. */
+static __always_inline bool awaits_admission(const struct nf_conn *ct)
+{
+	return level == LEVEL_FULL &&
+	       (ct->status & (IPS_SRC_NAT | IPS_SEEN_REPLY | IPS_ADMITTED)) == IPS_SRC_NAT;
+}
+
+static __always_inline struct flow_key arrival_of(const struct __sk_buff *skb,
+						  const struct pkt *pkt)
+{
+	return (struct flow_key){
+		.src = pkt->src,
+		.dst = pkt->dst,
+		.sport = pkt->sport,
+		.dport = pkt->dport,
+		.ifindex = skb->ifindex,
+		.proto = pkt->proto,
+	};
+}
+
+/* Hit? GO_ON: conntrack does not know the flow, or does no longer. generation: see note_asked(). */
+static __noinline enum reason follow_out(struct __sk_buff *skb, const struct config *cfg,
+					 const struct pkt *pkt, __u32 generation)
+{
+	enum reason reason = REASON_PASS_ESTABLISHED, end = GO_ON;
+	struct flow_key arrival = arrival_of(skb, pkt);
+	struct ct_key key = key_of_flow(pkt);
+	struct nf_conn *ct;
+	__u8 dir;
+
+	if (pkt->proto == IPPROTO_TCP && !is_data_segment(pkt->tcp_flags))
+		flow_forget(skb, &arrival);
+	ct = ct_lookup(skb, &key, &dir);
+	if (!ct)
+		return GO_ON;
+	if (dir == CT_DIR_ORIGINAL) {
+		if (is_reopening(pkt, ct))
+			end = REASON_PASS_REVIVED;
+		else if (is_homeless(skb, pkt, ct))
+			end = REASON_ENDED_EGRESS;
+		else if (is_first_answer(pkt, ct))
+			charge_insert(skb, -1);
+		else if (awaits_admission(ct))
+			skb->tc_index = TOLD_OPENED;
+	}
+	if (end != GO_ON && bpf_ct_change_timeout(ct, 0))
+		end = GO_ON;
+	if (end == GO_ON && (pkt->proto != IPPROTO_TCP || is_data_segment(pkt->tcp_flags)))
+		reason = note_asked(skb, cfg, &arrival, generation, ct);
+	bpf_ct_release(ct);
+	if (end == GO_ON)
+		return reason;
+	count(skb, end);
+	/* This look-up removes it from the table. If it finds one, another CPU has opened the flow
+	 * again. */
+	return ct_exists(skb, &key) ? REASON_PASS_ESTABLISHED : GO_ON;
+}
+
+/* Is this the answer to a packet that was never let out? Only BPF's own entries are asked: made for
+ * a pod, for a destination of class bpf, without any extension. */
+static __always_inline bool is_unadmitted(const struct nf_conn *ct, bool v4)
+{
+	union nf_inet_addr from, to;
+	struct addr src, dst;
+
+	if (!awaits_admission(ct) || ct->ext)
+		return false;
+	from = ct->tuplehash[CT_DIR_ORIGINAL].tuple.src.u3;
+	copy_addr(&src, &from, v4);
+	to = ct->tuplehash[CT_DIR_ORIGINAL].tuple.dst.u3;
+	copy_addr(&dst, &to, v4);
+	return bpf_map_lookup_elem(&pods, &src) && class_of(&dst) == CLASS_BPF;
+}
+
+/* The same for what comes from an uplink. */
+static __noinline enum reason follow_in(struct __sk_buff *skb, const struct config *cfg,
+					const struct plain *plain, __u32 generation)
+{
+	struct ct_key key = key_of_arrival(&plain->key);
+	enum reason reason = REASON_UPLINK_PASS;
+	struct nf_conn *ct;
+	__u8 dir;
+
+	if (!is_data_segment(plain->tcp_flags))
+		flow_forget(skb, &plain->key);
+	ct = ct_lookup(skb, &key, &dir);
+	if (!ct)
+		return reason;
+	if (dir == CT_DIR_REPLY && is_unadmitted(ct, plain->v4)) {
+		if (!bpf_ct_change_timeout(ct, 0))
+			reason = REASON_ENDED_UNADMITTED;
+	} else if (is_data_segment(plain->tcp_flags) &&
+		   note_asked(skb, cfg, &plain->key, generation, ct) == REASON_PASS_ASKED) {
+		reason = REASON_PASS_ASKED;
+	}
+	bpf_ct_release(ct);
+	return reason;
+}
+
+/* To be called for a packet that leaves by an uplink and was told of as `opened`. */
+static __noinline void admit(struct __sk_buff *skb, const struct flow_key *leaves)
+{
+	struct ct_key key = key_of_inverse(leaves);
+	struct nf_conn *ct;
+	__u8 dir;
+
+	ct = ct_lookup(skb, &key, &dir);
+	if (!ct)
+		return;
+	if (dir == CT_DIR_REPLY)
+		bpf_ct_change_status(ct, ct->status | IPS_ADMITTED);
+	bpf_ct_release(ct);
+}
+
+#endif

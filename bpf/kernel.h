@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef CTNAT_KERNEL_H
+#define CTNAT_KERNEL_H
+
+/*
+ * What we read of the kernel that a program's context does not offer: how a packet's checksum is
+ * meant, which route it took, and who else hangs on a device. Reading only, each field by CO-RE: a
+ * field that a kernel does not have is asked for with bpf_core_field_exists() first.
+ */
+#include <stdbool.h>
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct tcf_proto {
+	struct tcf_proto *next;
+};
+
+struct mini_Qdisc {
+	struct tcf_proto *filter_list;
+};
+
+struct bpf_mprog_bundle {
+	__u32 count;
+};
+
+struct bpf_mprog_entry {
+	struct bpf_mprog_bundle *parent;
+};
+
+struct tcx_entry {
+	struct mini_Qdisc *miniq;
+	struct bpf_mprog_bundle bundle;
+};
+
+struct Qdisc {
+	int (*enqueue)(void);	/* NULL: sent at once, there is no queue */
+};
+
+struct net_device {
+	struct bpf_mprog_entry *tcx_ingress, *tcx_egress;	/* 6.6 and newer */
+	struct mini_Qdisc *miniq_ingress, *miniq_egress;	/* before */
+	struct Qdisc *qdisc;
+};
+
+struct dst_entry {
+	unsigned long _metrics;		/* a pointer, with flags in its last two bits */
+	struct xfrm_state *xfrm;
+	struct lwtunnel_state *lwtstate;
+};
+
+struct sk_buff {
+	struct net_device *dev;
+	unsigned long _skb_refdst;	/* a pointer, with a flag in its last bit */
+	__u8 ip_summed : 2;
+};
+
+#pragma clang attribute pop
+
+/* linux/skbuff.h: what ip_summed says of the checksum in the TCP or UDP header. */
+#define CHECKSUM_PARTIAL	3	/* it holds the pseudo header's sum; the rest is to come */
+#define CHECKSUM_COMPLETE	2	/* it is whole, and the skb carries the sum of all bytes */
+
+#define RTAX_MTU_INDEX	1	/* RTAX_MTU - 1: linux/rtnetlink.h wants the libc */
+
+/* The context itself as the kernel's own type, at no cost. 6.2 and newer: `kernel_cast` says so. */
+extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
+
+/* For each packet of the short way, so a load where it can be one. (A program's context *is* the
+ * sk_buff; before 6.2 a program may read it, but not say so to the verifier.) */
+static __always_inline __u8 checksum_kind(struct __sk_buff *ctx)
+{
+	const struct sk_buff *skb;
+
+	if (!kernel_cast) {
+		skb = (const void *)ctx;
+		return BPF_CORE_READ_BITFIELD_PROBED(skb, ip_summed);
+	}
+	skb = bpf_cast_to_kern_ctx(ctx);
+	return BPF_CORE_READ_BITFIELD(skb, ip_summed);
+}
+
+static __always_inline struct net_device *device_of(struct __sk_buff *ctx)
+{
+	return BPF_CORE_READ((struct sk_buff *)ctx, dev);
+}
+
+/*
+ * Programs and filters on a hook of a device, ours among them; more than two are two. Those before
+ * ours have had the packet, those behind it would never see what we redirect.
+ */
+static __always_inline __u32 classifiers(struct net_device *dev, bool egress)
+{
+	struct bpf_mprog_bundle *bundle;
+	struct bpf_mprog_entry *entry;
+	struct mini_Qdisc *miniq;
+	struct tcf_proto *filter;
+	struct tcx_entry *tcx;
+	__u32 n = 0;
+
+	if (bpf_core_field_exists(dev->tcx_ingress)) {
+		entry = egress ? BPF_CORE_READ(dev, tcx_egress) : BPF_CORE_READ(dev, tcx_ingress);
+		bundle = BPF_CORE_READ(entry, parent);
+		tcx = (void *)bundle - bpf_core_field_offset(struct tcx_entry, bundle);
+		n = BPF_CORE_READ(bundle, count);
+		miniq = BPF_CORE_READ(tcx, miniq);
+	} else {
+		miniq = egress ? BPF_CORE_READ(dev, miniq_egress) :
+				 BPF_CORE_READ(dev, miniq_ingress);
+	}
+	filter = BPF_CORE_READ(miniq, filter_list);
+	if (filter)
+		n += BPF_CORE_READ(filter, next) ? 2 : 1;
+	return n;
+}
+
+static __always_inline bool has_queue(struct net_device *dev)
+{
+	return BPF_CORE_READ(dev, qdisc, enqueue) != NULL;
+}
+
+/*
+ * The MTU that the packet's route names, or 0 if it names none (then the device's counts): what
+ * ip_forward() goes by. False: the route leads through IPsec or a tunnel, where what leaves the
+ * device is not what we would send.
+ */
+static __always_inline bool route_mtu(struct __sk_buff *ctx, __u32 *mtu)
+{
+	unsigned long ref = BPF_CORE_READ((struct sk_buff *)ctx, _skb_refdst);
+	const struct dst_entry *dst = (const void *)(ref & ~1ul);
+	const __u32 *metrics;
+
+	*mtu = 0;
+	if (!dst || BPF_CORE_READ(dst, lwtstate))
+		return false;
+	if (bpf_core_field_exists(dst->xfrm) && BPF_CORE_READ(dst, xfrm))
+		return false;
+	metrics = (const void *)(BPF_CORE_READ(dst, _metrics) & ~3ul);
+	return !bpf_probe_read_kernel(mtu, sizeof(*mtu), metrics + RTAX_MTU_INDEX);
+}
+
+#endif

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef CTNAT_LEARN_H
+#define CTNAT_LEARN_H
+
+/*
+ * Egress: what became of a packet that was told of at ingress. Theory of the answers in flow.h, of
+ * the entries that wait to be let out in ct.h. A packet that nobody told us of costs one load.
+ */
+#include "follow.h"
+#include "short.h"
+
+/* A packet as it leaves, with all that is needed to say how it did. */
+struct leaving {
+	struct plain plain;
+	__u32 in;		/* where it came from */
+	__u32 generation;	/* of `in`; with `out`'s epoch that of an answer */
+	__u32 out_epoch;
+	bool to_pod;
+};
+
+static __always_inline void copy_tuple(struct flow_key *to, const struct nf_conntrack_tuple *from,
+				       bool v4)
+{
+	union nf_inet_addr addr;
+
+	addr = from->src.u3;
+	copy_addr(&to->src, &addr, v4);
+	addr = from->dst.u3;
+	copy_addr(&to->dst, &addr, v4);
+	to->sport = from->src.u.all;
+	to->dport = from->dst.u.all;
+}
+
+/*
+ * Do the entry's NAT bits explain what differs between the packet as it came and as it leaves? If
+ * not, somebody else translates (IPVS), by rules that we do not know.
+ */
+static __always_inline bool is_explained(const struct nf_conn *ct, __u8 dir,
+					 const struct flow_key *came, const struct flow_key *leaves)
+{
+	bool source = !addr_equal(&came->src, &leaves->src) || came->sport != leaves->sport;
+	bool target = !addr_equal(&came->dst, &leaves->dst) || came->dport != leaves->dport;
+	__u32 source_bit = dir == CT_DIR_ORIGINAL ? IPS_SRC_NAT : IPS_DST_NAT;
+	__u32 target_bit = dir == CT_DIR_ORIGINAL ? IPS_DST_NAT : IPS_SRC_NAT;
+
+	return (!source || (ct->status & source_bit)) && (!target || (ct->status & target_bit));
+}
+
+struct egress_search {
+	const struct addr *addr;
+	__u32 except;
+	bool found;
+};
+
+static long match_egress(void *map, __u32 *ifindex, struct uplink *uplink,
+			 struct egress_search *search)
+{
+	(void)map;
+	search->found = *ifindex != search->except && (addr_equal(&uplink->v4, search->addr) ||
+						       addr_equal(&uplink->v6, search->addr));
+	return search->found;
+}
+
+/* Does the packet leave by this uplink with the address of another? Its route has moved, and the
+ * answers would go where it no longer leads. */
+static __always_inline bool is_misplaced(__u32 out, const struct addr *src)
+{
+	struct uplink *uplink = bpf_map_lookup_elem(&uplinks, &out);
+	struct egress_search search = { .addr = src, .except = out };
+
+	if (!uplink || addr_equal(&uplink->v4, src) || addr_equal(&uplink->v6, src))
+		return false;
+	bpf_for_each_map_elem(&uplinks, match_egress, &search, 0);
+	return search.found;
+}
+
+/*
+ * Asks conntrack about the packet as it leaves: its inverse is the tuple of the other direction.
+ * True: an established flow whose packets may take the short way, and *came is how this one
+ * arrived.
+ */
+static __noinline bool recall(struct __sk_buff *skb, const struct config *cfg,
+			      const struct leaving *leaving, struct flow_key *came)
+{
+	const struct flow_key *leaves = &leaving->plain.key;
+	struct ct_key key = key_of_inverse(leaves);
+	struct nf_conn *ct;
+	bool may;
+	__u8 dir;
+
+	ct = ct_lookup(skb, &key, &dir);
+	if (!ct)
+		return false;
+	came->proto = leaves->proto;
+	came->ifindex = leaving->in;
+	/* twice the same: no access to an entry may have an index that the verifier does not know */
+	if (dir == CT_DIR_ORIGINAL) {
+		dir = CT_DIR_REPLY;
+		copy_tuple(came, &ct->tuplehash[CT_DIR_REPLY].tuple, leaving->plain.v4);
+	} else {
+		dir = CT_DIR_ORIGINAL;
+		copy_tuple(came, &ct->tuplehash[CT_DIR_ORIGINAL].tuple, leaving->plain.v4);
+	}
+	may = is_established(ct, leaves->proto) && may_be_short(ct, leaves->proto, cfg) &&
+	      is_explained(ct, dir, came, leaves);
+	/* between pods we refresh the entry, and know no time-out but the common ones */
+	if (leaving->to_pod &&
+	    has_extension(ct, bpf_core_enum_value(enum nf_ct_ext_id, NF_CT_EXT_TIMEOUT)))
+		may = false;
+	if (may && !leaving->to_pod && dir == CT_DIR_ORIGINAL && (ct->status & IPS_SRC_NAT) &&
+	    is_misplaced(skb->ifindex, &leaves->src)) {
+		may = false;
+		bpf_ct_change_timeout(ct, 0);
+		count(skb, REASON_ENDED_EGRESS);
+	}
+	bpf_ct_release(ct);
+	return may;
+}
+
+/* The smaller of the route's and the device's. 0: the packet's route is none that we could take. */
+static __always_inline __u16 way_mtu(struct __sk_buff *skb)
+{
+	__u32 device = 0, route;
+
+	if (!route_mtu(skb, &route) || bpf_check_mtu(skb, 0, &device, 0, 0) < 0)
+		return 0;
+	if (route && route < device)
+		device = route;
+	return device < 0xffff ? device : 0xffff;
+}
+
+/* A pod is handed its packets beyond the veth, unless somebody wants to see them there. */
+static __always_inline enum flow_way way_of(struct __sk_buff *skb, const struct leaving *leaving)
+{
+	struct net_device *dev = device_of(skb);
+
+	return leaving->to_pod && !has_queue(dev) && classifiers(dev, true) <= 1 ? WAY_PEER :
+										   WAY_WIRE;
+}
+
+static __always_inline bool same_macs(const struct flow *a, const struct flow *b)
+{
+	const __u32 *x = (const void *)a->dst_mac, *y = (const void *)b->dst_mac;
+
+	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2];
+}
+
+static __always_inline bool same_way(const struct flow *a, const struct flow *b)
+{
+	return a->generation == b->generation && a->ifindex == b->ifindex &&
+	       a->priority == b->priority && a->mtu == b->mtu && a->sport == b->sport &&
+	       a->dport == b->dport && addr_equal(&a->src, &b->src) &&
+	       addr_equal(&a->dst, &b->dst) && same_macs(a, b);
+}
+
+/*
+ * Makes the answer, if one is waited for: ingress left "stack", under a generation that still
+ * holds. An answer that was here before and says the same is only given another second.
+ */
+static __noinline void answer(struct __sk_buff *skb, const struct leaving *leaving,
+			      const struct flow_key *came)
+{
+	const struct flow_key *leaves = &leaving->plain.key;
+	struct flow *old = bpf_map_lookup_elem(&flows, came);
+	struct flow new = {
+		.tag = flow_tag(came),
+		.until = bpf_ktime_get_coarse_ns() + ANSWER_LIFE_NS,
+		.generation = leaving->generation + leaving->out_epoch,
+		.way = way_of(skb, leaving),
+		.ifindex = skb->ifindex,
+		.priority = skb->priority,
+		.mtu = way_mtu(skb),
+		.sport = leaves->sport,
+		.dport = leaves->dport,
+		.src = leaves->src,
+		.dst = leaves->dst,
+		.tag_again = flow_tag(came),
+	};
+
+	if (!old || old->way != WAY_STACK || !is_current(old, leaving->generation) || !new.mtu)
+		return;
+	if (bpf_skb_load_bytes(skb, 0, new.dst_mac, sizeof(new.dst_mac) + sizeof(new.src_mac)) < 0)
+		return;
+	set_deltas(&new, came);
+	if (same_way(old, &new)) {
+		old->until = new.until;
+		old->way = new.way;
+	} else {
+		bpf_map_update_elem(&flows, came, &new, BPF_EXIST);
+		count(skb, REASON_LEARNED);
+	}
+}
+
+/* The pod's record, read after the epochs: a DEL that we do not see now has yet to count up. */
+static __always_inline bool is_pods(const struct __sk_buff *skb, const struct addr *addr)
+{
+	struct pod *pod = pod_of(skb, addr);
+
+	return pod && pod->state != STATE_DYING;
+}
+
+/* For a packet that the program lets pass. */
+static __always_inline void watch(struct __sk_buff *skb, const struct config *cfg, bool to_pod)
+{
+	struct leaving leaving = { .in = skb->ingress_ifindex, .to_pod = to_pod };
+	__u16 told = skb->tc_index;
+	struct flow_key came = {};
+
+	if (told != TOLD_ASKED && told != TOLD_OPENED)
+		return;
+	skb->tc_index = 0;
+	if (!leaving.in || leaving.in == skb->ifindex || !parse_plain(skb, &leaving.plain))
+		return;
+	if (told == TOLD_OPENED) {
+		admit(skb, &leaving.plain.key);
+		return;
+	}
+	leaving.generation = generation_of(cfg, leaving.in);
+	leaving.out_epoch = epoch_of(skb->ifindex);
+	/* from one uplink to another it is no pod's flow */
+	if (to_pod ? !is_pods(skb, &leaving.plain.key.dst) :
+	    bpf_map_lookup_elem(&uplinks, &leaving.in) != NULL)
+		return;
+	if (recall(skb, cfg, &leaving, &came))
+		answer(skb, &leaving, &came);
+}
+
+#endif

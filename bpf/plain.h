@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef CTNAT_PLAIN_H
+#define CTNAT_PLAIN_H
+
+/*
+ * The packets that may take the short way: as nearly all are, read in place, and only where their
+ * headers lie in the linear part. Whatever is unusual in any respect is not plain, and the stack's.
+ * (What a pod may say at all is judged by pkt.h, which sees everything that the kernel would.)
+ */
+#include "maps.h"
+#include "pkt.h"
+
+/* A packet of which all that we look at is as in nearly all packets. Its pointers are good until
+ * something moves the packet's memory; nothing here does. */
+struct plain {
+	struct flow_key key;
+	struct ethhdr *eth;
+	void *ip;		/* struct iphdr or struct ipv6hdr */
+	__be16 *ports;
+	__u16 *check;		/* of the segment */
+	__u32 len;		/* largest IP packet of it on the wire: of one segment, with GSO */
+	__u8 tcp_flags;		/* TCP_*; of UDP: TCP_ACK, as if established */
+	__u64 v4;		/* a whole register: the verifier must know which family `ip` is */
+};
+
+static __always_inline bool is_plain_v4(const struct iphdr *ip, __u32 len)
+{
+	__u32 total = bpf_ntohs(ip->tot_len);
+
+	/* version and header length in one byte; of the flags only "don't fragment" */
+	return *(const __u8 *)ip == 0x45 && !(ip->frag_off & bpf_htons(0xbfff)) && ip->ttl > 1 &&
+	       total >= sizeof(*ip) + sizeof(struct udphdr) && total <= len;
+}
+
+static __always_inline bool is_plain_v6(const struct ipv6hdr *ip, __u32 len)
+{
+	__u32 payload = bpf_ntohs(ip->payload_len);
+
+	return ip->version == 6 && ip->hop_limit > 1 && payload >= sizeof(struct udphdr) &&
+	       payload + sizeof(*ip) <= len;
+}
+
+/* The segment's part of parse_plain(). Both headers begin with the ports. */
+static __always_inline bool parse_segment(struct plain *plain, void *segment, void *end,
+					  __u32 *headers)
+{
+	struct tcphdr *tcp = segment;
+	struct udphdr *udp = segment;
+
+	if ((void *)(udp + 1) > end)
+		return false;
+	plain->ports = segment;
+	plain->key.sport = udp->source;
+	plain->key.dport = udp->dest;
+	if (plain->key.proto == IPPROTO_UDP) {
+		plain->check = &udp->check;
+		plain->tcp_flags = TCP_ACK;
+		*headers += sizeof(*udp);
+		return true;
+	}
+	if (plain->key.proto != IPPROTO_TCP || (void *)(tcp + 1) > end)
+		return false;
+	plain->check = &tcp->check;
+	plain->tcp_flags = ((const __u8 *)tcp)[13];
+	*headers += tcp->doff * 4;
+	return true;
+}
+
+/* False: unusual. */
+static __always_inline bool parse_plain(struct __sk_buff *skb, struct plain *plain)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	__u32 len = skb->len - ETH_HLEN, headers;
+	struct ipv6hdr *v6 = data + ETH_HLEN;
+	struct iphdr *v4 = data + ETH_HLEN;
+
+	plain->key.ifindex = skb->ifindex;
+	plain->eth = data;
+	plain->ip = data + ETH_HLEN;
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		if ((void *)(v4 + 1) > end || !is_plain_v4(v4, len))
+			return false;
+		plain->v4 = 1;
+		plain->key.src = addr_v4(v4->saddr);
+		plain->key.dst = addr_v4(v4->daddr);
+		plain->key.proto = v4->protocol;
+		headers = sizeof(*v4);
+		if (!parse_segment(plain, v4 + 1, end, &headers))
+			return false;
+	} else {
+		if (skb->protocol != bpf_htons(ETH_P_IPV6) || (void *)(v6 + 1) > end ||
+		    !is_plain_v6(v6, len))
+			return false;
+		plain->v4 = 0;
+		plain->key.src = addr_v6(&v6->saddr);
+		plain->key.dst = addr_v6(&v6->daddr);
+		if (addr_is_v4(&plain->key.src))
+			return false;	/* it would pass for IPv4 */
+		plain->key.proto = v6->nexthdr;
+		headers = sizeof(*v6);
+		if (!parse_segment(plain, v6 + 1, end, &headers))
+			return false;
+	}
+	plain->len = skb->gso_size ? headers + skb->gso_size : len;
+	return true;
+}
+
+#endif

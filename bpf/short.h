@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef CTNAT_SHORT_H
+#define CTNAT_SHORT_H
+
+/*
+ * The short way, at ingress: may a flow take it, and does this packet? Theory in flow.h.
+ */
+#include "ct.h"
+#include "flow.h"
+#include "plain.h"
+#include "rewrite.h"
+
+/* ---- what conntrack says --------------------------------------------------------------------- */
+
+static __always_inline bool has_extension(const struct nf_conn *ct, __u64 id)
+{
+	const struct nf_ct_ext *ext = ct->ext;
+	__u8 offset = 0;
+
+	if (!ext)
+		return false;
+	bpf_probe_read_kernel(&offset, sizeof(offset), ext->offset + id);
+	return offset;
+}
+
+static __always_inline __s32 jiffies_left(const struct nf_conn *ct)
+{
+	return ct->timeout - (__u32)bpf_jiffies64();
+}
+
+/*
+ * Is the connection perhaps over? An RST that the peer may or may not believe leaves it
+ * ESTABLISHED, with a short time-out, as do many retransmissions: the kernel must see what comes
+ * next.
+ */
+static __always_inline bool is_ebbing(const struct nf_conn *ct, const struct nf_tcp_net *tcp)
+{
+	__u32 full = tcp->timeouts[TCP_CONNTRACK_ESTABLISHED];
+	__u32 ebb = tcp->timeouts[TCP_CONNTRACK_UNACK];
+
+	return jiffies_left(ct) <= (__s64)(ebb < full / 2 ? ebb : full / 2);
+}
+
+#define STATUS_NEVER (IPS_DYING | IPS_SEQ_ADJUST | IPS_TEMPLATE | IPS_UNTRACKED | IPS_OFFLOAD | \
+		      IPS_HW_OFFLOAD)
+
+/* Do the kernel's hooks see the flow as established, both ways? */
+static __always_inline bool is_established(const struct nf_conn *ct, __u32 proto)
+{
+	__u32 status = ct->status;
+
+	return (status & IPS_ASSURED) && (status & IPS_CONFIRMED) &&
+	       (proto != IPPROTO_TCP || ct->proto.tcp.state == TCP_CONNTRACK_ESTABLISHED);
+}
+
+/*
+ * May an established flow's packets pass conntrack unseen? Not if somebody works on each of them (a
+ * helper, IPsec), if the operator said so by a bit of the ct mark, or if conntrack would take what
+ * it sees next, a FIN beyond the window it knows, for invalid (tcp_be_liberal is 0).
+ */
+static __always_inline bool may_be_short(const struct nf_conn *ct, __u32 proto,
+					 const struct config *cfg)
+{
+	const struct net *net = ct->ct_net.net;
+	const struct nf_tcp_net *tcp = &net->ct.nf_ct_proto.tcp;
+
+	if (ct->status & STATUS_NEVER)
+		return false;
+	if (bpf_core_field_exists(ct->mark) && (ct->mark & cfg->stack_mark))
+		return false;
+	if (has_extension(ct, bpf_core_enum_value(enum nf_ct_ext_id, NF_CT_EXT_HELPER)))
+		return false;
+	if (bpf_core_field_exists(net->xfrm) &&
+	    (net->xfrm.policy_count[1] || net->xfrm.policy_count[2]))
+		return false;
+	return proto != IPPROTO_TCP || (tcp->tcp_be_liberal && !is_ebbing(ct, tcp));
+}
+
+/* Only we see the packets that pass between veths: what the kernel's hooks would do for each, once
+ * a second. -EPERM, a fixed time-out, is as it should be. */
+static __always_inline void refresh(struct nf_conn *ct, __u32 proto)
+{
+	const struct nf_ip_net *net = &ct->ct_net.net->ct.nf_ct_proto;
+	__u64 full = proto == IPPROTO_TCP ? net->tcp.timeouts[TCP_CONNTRACK_ESTABLISHED] :
+					    net->udp.timeouts[1];
+
+	if (jiffies_left(ct) < (__s64)full - (__s64)hz)
+		bpf_ct_change_timeout(ct, full * 1000 / hz);
+}
+
+/* ---- the packet's way ------------------------------------------------------------------------ */
+
+/* Is what an answer says still true, and may be said for another second? */
+static __noinline bool still_stands(struct __sk_buff *skb, const struct config *cfg,
+				    const struct flow_key *flow, bool to_pod)
+{
+	struct ct_key key = key_of_arrival(flow);
+	struct nf_conn *ct;
+	bool stands;
+	__u8 dir;
+
+	ct = ct_lookup(skb, &key, &dir);
+	if (!ct)
+		return false;
+	stands = is_established(ct, flow->proto) && may_be_short(ct, flow->proto, cfg);
+	if (stands && to_pod)
+		refresh(ct, flow->proto);
+	bpf_ct_release(ct);
+	return stands;
+}
+
+/* What lies in the map may be replaced while we read it, by another flow's: LRU maps reuse a value
+ * at once. It is written from its first byte on, so it is read from its last. */
+static __always_inline bool copy_flow(const struct flow *from, __u32 tag, struct flow *to)
+{
+	if (((const volatile struct flow *)from)->tag_again != tag)
+		return false;
+	barrier();
+	*to = *from;
+	barrier();
+	return ((const volatile struct flow *)from)->tag == tag;
+}
+
+/* GO_ON: not by what we know. */
+static __always_inline enum reason judge_answer(struct __sk_buff *skb, const struct config *cfg,
+						const struct plain *plain,
+						const struct flow *flow, __u64 *until)
+{
+	__u32 generation = generation_of(cfg, plain->key.ifindex);
+	bool cached = cfg->short_way == SHORT_CACHED;
+	__u64 now = bpf_ktime_get_coarse_ns();
+	bool to_pod = flow->way == WAY_PEER;
+	bool expired = flow->until <= now;
+
+	if (!is_current(flow, generation))
+		return GO_ON;
+	if (flow->way == WAY_STACK)
+		return cached && !expired ? REASON_PASS_CACHED : GO_ON;
+	if (expired && !to_pod)
+		return GO_ON;
+	if (plain->len > flow->mtu)
+		return REASON_PASS_TOO_BIG;
+	if (expired || !cached) {
+		if (!still_stands(skb, cfg, &plain->key, to_pod)) {
+			bpf_map_delete_elem(&flows, &plain->key);
+			return GO_ON;
+		}
+		if (to_pod)
+			*until = now + ANSWER_LIFE_NS;
+	}
+	return to_pod ? REASON_SHORT_POD : REASON_SHORT_OUT;
+}
+
+static __always_inline void rewrite(struct __sk_buff *skb, const struct plain *plain,
+				    const struct flow *flow)
+{
+	rewrite_ethernet(plain->eth, flow);
+	if (plain->v4)
+		rewrite_ipv4(plain->ip, flow);
+	else
+		rewrite_ipv6(plain->ip, flow);
+	rewrite_segment(skb, flow, plain);
+}
+
+/*
+ * Sends the packet the short way if there is an answer that says how. GO_ON: there is none, or
+ * something is unusual; then plain->key.proto is 0 if the packet is not even plain.
+ */
+static __always_inline enum reason take_short_way(struct __sk_buff *skb, const struct config *cfg,
+						  struct plain *plain)
+{
+	struct flow *found, flow;
+	enum reason reason;
+
+	plain->key.proto = 0;
+	if (cfg->short_way == SHORT_OFF || skb->pkt_type != PACKET_HOST || skb->vlan_present ||
+	    !parse_plain(skb, plain) || !is_data_segment(plain->tcp_flags))
+		return GO_ON;
+	found = bpf_map_lookup_elem(&flows, &plain->key);
+	if (!found || !copy_flow(found, flow_tag(&plain->key), &flow))
+		return GO_ON;
+	reason = judge_answer(skb, cfg, plain, &flow, &found->until);
+	if (reason != REASON_SHORT_OUT && reason != REASON_SHORT_POD)
+		return reason;
+	rewrite(skb, plain, &flow);
+	skb->priority = flow.priority;
+	if (reason == REASON_SHORT_OUT) {
+		bpf_redirect(flow.ifindex, 0);
+	} else {
+		skb->mark = 0;	/* the node's marks are nothing to the pod */
+		bpf_redirect_peer(flow.ifindex, 0);
+	}
+	return reason;
+}
+
+/*
+ * Conntrack was asked about a packet that goes on through the stack. If the flow is established,
+ * "stack" is the answer for a second, and the packet is marked for those who watch what becomes of
+ * it. generation: read before conntrack was asked. Returns what to count.
+ */
+static __always_inline enum reason note_asked(struct __sk_buff *skb, const struct config *cfg,
+					      const struct flow_key *key, __u32 generation,
+					      const struct nf_conn *ct)
+{
+	__u64 until = bpf_ktime_get_coarse_ns() + ANSWER_LIFE_NS;
+	struct flow fresh = { .tag = flow_tag(key), .tag_again = flow_tag(key) }, *flow;
+
+	if (cfg->short_way == SHORT_OFF || !is_established(ct, key->proto))
+		return REASON_PASS_ESTABLISHED;
+	flow = bpf_map_lookup_elem(&flows, key);
+	if (flow && flow->tag == fresh.tag && is_current(flow, generation)) {
+		flow->way = WAY_STACK;
+		flow->until = until;
+	} else {
+		fresh.way = WAY_STACK;
+		fresh.until = until;
+		fresh.generation = generation;
+		bpf_map_update_elem(&flows, key, &fresh, BPF_ANY);
+	}
+	if (!may_be_short(ct, key->proto, cfg) || classifiers(device_of(skb), false) > 1)
+		return REASON_PASS_ESTABLISHED;
+	skb->tc_index = TOLD_ASKED;
+	return REASON_PASS_ASKED;
+}
+
+#endif
