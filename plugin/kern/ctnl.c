@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Theory: the table may hold a quarter of a million entries, of which a pod's are a handful, and
- * one deletion too many cuts somebody else's connection. What the kernel offers:
+ * one deletion too many cuts somebody else's connection. The same holds for the entries that
+ * translate to an address which the node has lost. What the kernel offers:
  *
  * - A deletion with a filter (CTA_FILTER): one walk in the kernel, from 6.12 on. A kernel before
  *   that takes the tuple in our message for the name of one entry, and it is lacking destination
@@ -19,6 +20,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <stdbool.h>
@@ -28,8 +30,20 @@
 
 #include "kern/ctnl.h"
 
-/* In CTA_FILTER_*_FLAGS: compare the source address. The kernel's header is not exported. */
+/* In CTA_FILTER_*_FLAGS: compare that address. The kernel's header is not exported. */
 #define FILTER_IP_SRC (1u << 0)
+#define FILTER_IP_DST (1u << 1)
+
+/* What makes an entry one of those that go: the address at this end of one of the tuples, and these
+ * bits of its status. */
+struct aim {
+	unsigned int end;	/* FILTER_IP_SRC or _DST */
+	unsigned int tuples[2];	/* 0: no second one */
+	__u32 status;		/* IPS_* */
+};
+
+static const struct aim pod = { FILTER_IP_SRC, { CTA_TUPLE_ORIG, CTA_TUPLE_REPLY }, 0 };
+static const struct aim snat = { FILTER_IP_DST, { CTA_TUPLE_REPLY, 0 }, IPS_SRC_NAT };
 
 /* Every deletion that fails is answered, and an unread answer takes up most of a kilobyte of the
  * socket's 200: no more than about 150 deletions may go together. */
@@ -46,6 +60,7 @@ struct doomed {
 };
 
 struct sweep {
+	const struct aim *aim;
 	const struct addr *addr;
 	struct nl_array doomed;
 	size_t settled;		/* of doomed: from dumps that are complete */
@@ -63,40 +78,64 @@ static struct nlmsghdr *ct_request(void *buf, unsigned int type, unsigned int fl
 	return nlh;
 }
 
-/* Only entries whose source in this direction (CTA_TUPLE_ORIG or CTA_TUPLE_REPLY) is `src`. */
-static void ct_put_filter(struct nlmsghdr *nlh, unsigned int tuple, const struct addr *src)
+/* The attribute of that end's address. */
+static unsigned int ct_end(unsigned int end, bool v4)
+{
+	if (v4)
+		return end == FILTER_IP_SRC ? CTA_IP_V4_SRC : CTA_IP_V4_DST;
+	return end == FILTER_IP_SRC ? CTA_IP_V6_SRC : CTA_IP_V6_DST;
+}
+
+/* Only entries that have `addr` at the aim's end of this direction (CTA_TUPLE_ORIG or
+ * CTA_TUPLE_REPLY), and its status. */
+static void ct_put_filter(struct nlmsghdr *nlh, const struct aim *aim, unsigned int tuple,
+			  const struct addr *addr)
 {
 	struct nlattr *nest = mnl_attr_nest_start(nlh, tuple);
 	struct nlattr *ip = mnl_attr_nest_start(nlh, CTA_TUPLE_IP);
 
-	nl_put_addr(nlh, addr_is_v4(src) ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, src);
+	nl_put_addr(nlh, ct_end(aim->end, addr_is_v4(addr)), addr);
 	mnl_attr_nest_end(nlh, ip);
 	mnl_attr_nest_end(nlh, nest);
 
+	if (aim->status) {
+		mnl_attr_put_u32(nlh, CTA_STATUS, htonl(aim->status));
+		mnl_attr_put_u32(nlh, CTA_STATUS_MASK, htonl(aim->status));
+	}
 	nest = mnl_attr_nest_start(nlh, CTA_FILTER);
 	mnl_attr_put_u32(nlh, tuple == CTA_TUPLE_ORIG ? CTA_FILTER_ORIG_FLAGS :
-							CTA_FILTER_REPLY_FLAGS, FILTER_IP_SRC);
+							CTA_FILTER_REPLY_FLAGS, aim->end);
 	mnl_attr_nest_end(nlh, nest);
 }
 
 /* ---- reading entries ------------------------------------------------------------------------- */
 
-/* The source address of a tuple; all zero if there is none. */
-static struct addr ct_tuple_source(const struct nlattr *tuple)
+/* That address of a tuple; all zero if there is none. */
+static struct addr ct_tuple_end(const struct nlattr *tuple, unsigned int end)
 {
 	const struct nlattr *nest, *attr;
-	struct addr src = { 0 };
+	struct addr addr = { 0 };
 
 	mnl_attr_for_each_nested(nest, tuple) {
 		if (mnl_attr_get_type(nest) != CTA_TUPLE_IP)
 			continue;
 		mnl_attr_for_each_nested(attr, nest) {
-			if (mnl_attr_get_type(attr) == CTA_IP_V4_SRC ||
-			    mnl_attr_get_type(attr) == CTA_IP_V6_SRC)
-				nl_get_addr(attr, &src);
+			if (mnl_attr_get_type(attr) == ct_end(end, true) ||
+			    mnl_attr_get_type(attr) == ct_end(end, false))
+				nl_get_addr(attr, &addr);
 		}
 	}
-	return src;
+	return addr;
+}
+
+static bool is_aimed_at(const struct sweep *sweep, const struct nlattr *tuple)
+{
+	const struct aim *aim = sweep->aim;
+	unsigned int type = mnl_attr_get_type(tuple);
+	struct addr addr = ct_tuple_end(tuple, aim->end);
+
+	return (type == aim->tuples[0] || type == aim->tuples[1]) &&
+	       addr_equal(&addr, sweep->addr);
 }
 
 /* -EBADMSG if there is no room, which no entry of the kernel's comes near. */
@@ -114,20 +153,24 @@ static int doomed_add(struct doomed *doomed, const struct nlattr *attr)
 static int sweep_entry(const struct nlmsghdr *nlh, void *data)
 {
 	const struct nlattr *attr, *tuple = NULL, *id = NULL, *zone = NULL;
-	struct addr original = { 0 }, reply = { 0 };
 	struct doomed doomed = { .len = 0 }, *slot;
 	struct sweep *sweep = data;
+	bool aimed_at = false;
+	__u32 status = 0;
 
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(struct nfgenmsg))
 		return -EBADMSG;
 	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
 		switch (mnl_attr_get_type(attr)) {
 		case CTA_TUPLE_ORIG:
-			original = ct_tuple_source(attr);
 			tuple = attr;
+			aimed_at = aimed_at || is_aimed_at(sweep, attr);
 			break;
 		case CTA_TUPLE_REPLY:
-			reply = ct_tuple_source(attr);
+			aimed_at = aimed_at || is_aimed_at(sweep, attr);
+			break;
+		case CTA_STATUS:
+			nl_get_bytes(attr, &status, sizeof(status));
 			break;
 		case CTA_ID:
 			id = attr;
@@ -137,7 +180,7 @@ static int sweep_entry(const struct nlmsghdr *nlh, void *data)
 			break;
 		}
 	}
-	if (!addr_equal(&original, sweep->addr) && !addr_equal(&reply, sweep->addr))
+	if (!aimed_at || (ntohl(status) & sweep->aim->status) != sweep->aim->status)
 		return 0;
 	if (!tuple || !id)	/* without a tuple, the deletion would flush the table */
 		return -EBADMSG;
@@ -170,7 +213,7 @@ static int sweep_dump(struct nl *nl, struct sweep *sweep, unsigned int tuple, st
 	int rc;
 
 	if (tuple)
-		ct_put_filter(nlh, tuple, sweep->addr);
+		ct_put_filter(nlh, sweep->aim, tuple, sweep->addr);
 	rc = nl_talk(nl, nlh, &handler, err);
 	sweep->settled = sweep->doomed.n;
 	return rc;
@@ -178,12 +221,13 @@ static int sweep_dump(struct nl *nl, struct sweep *sweep, unsigned int tuple, st
 
 static int sweep_collect(struct nl *nl, struct sweep *sweep, struct err *err)
 {
-	int rc;
+	int rc = 0;
 
 	if (!addr_is_v4(sweep->addr))
 		return sweep_dump(nl, sweep, 0, err);
-	rc = sweep_dump(nl, sweep, CTA_TUPLE_ORIG, err);
-	return rc ? rc : sweep_dump(nl, sweep, CTA_TUPLE_REPLY, err);
+	for (size_t i = 0; !rc && i < 2 && sweep->aim->tuples[i]; i++)
+		rc = sweep_dump(nl, sweep, sweep->aim->tuples[i], err);
+	return rc;
 }
 
 /* ---- deleting them --------------------------------------------------------------------------- */
@@ -228,13 +272,15 @@ static int sweep_delete(struct nl *nl, const struct sweep *sweep, struct err *er
 }
 
 /* Dump, compare, delete: for every kernel. */
-static int sweep_addr(struct nl *nl, const struct addr *addr, unsigned int *deleted,
-		      struct err *err)
+static int sweep_addr(struct nl *nl, const struct aim *aim, const struct addr *addr,
+		      unsigned int *deleted, struct err *err)
 {
 	int rc = -ENOENT;
 
 	for (int i = 0; i < SWEEPS && rc == -ENOENT; i++) {
-		struct sweep sweep = { .addr = addr, .doomed.size = sizeof(struct doomed) };
+		struct sweep sweep = {
+			.aim = aim, .addr = addr, .doomed.size = sizeof(struct doomed),
+		};
 
 		rc = sweep_collect(nl, &sweep, err);
 		if (!rc)
@@ -246,31 +292,32 @@ static int sweep_addr(struct nl *nl, const struct addr *addr, unsigned int *dele
 }
 
 /* One walk for each direction, in the kernel. */
-static int flush_filtered(struct nl *nl, const struct addr *addr, struct err *err)
+static int flush_filtered(struct nl *nl, const struct aim *aim, const struct addr *addr,
+			  struct err *err)
 {
-	static const unsigned int tuples[] = { CTA_TUPLE_ORIG, CTA_TUPLE_REPLY };
 	int rc = 0;
 
-	for (size_t i = 0; !rc && i < sizeof(tuples) / sizeof(tuples[0]); i++) {
+	for (size_t i = 0; !rc && i < 2 && aim->tuples[i]; i++) {
 		struct nl_request req;
 		struct nlmsghdr *nlh = ct_request(&req, IPCTNL_MSG_CT_DELETE, 0, addr_family(addr));
 
-		ct_put_filter(nlh, tuples[i], addr);
+		ct_put_filter(nlh, aim, aim->tuples[i], addr);
 		rc = nl_talk(nl, nlh, NULL, err);
 	}
 	return rc;
 }
 
-int ctnl_flush_addr(struct nl *nl, const struct addr *addr, unsigned int *deleted, struct err *err)
+static int flush(struct nl *nl, const struct aim *aim, const struct addr *addr,
+		 unsigned int *deleted, struct err *err)
 {
 	unsigned int count = 0;
 	char buf[ADDR_STRLEN];
 	int rc = -EINVAL;
 
 	if (addr_is_v4(addr))
-		rc = flush_filtered(nl, addr, err);
+		rc = flush_filtered(nl, aim, addr, err);
 	if (rc == -EINVAL || rc == -EOPNOTSUPP)
-		rc = sweep_addr(nl, addr, &count, err);
+		rc = sweep_addr(nl, aim, addr, &count, err);
 	if (rc < 0) {
 		err_wrap(err, "delete conntrack entries of %s", addr_format(addr, buf));
 		return rc;
@@ -278,6 +325,16 @@ int ctnl_flush_addr(struct nl *nl, const struct addr *addr, unsigned int *delete
 	if (deleted)
 		*deleted = count;
 	return 0;
+}
+
+int ctnl_flush_addr(struct nl *nl, const struct addr *addr, unsigned int *deleted, struct err *err)
+{
+	return flush(nl, &pod, addr, deleted, err);
+}
+
+int ctnl_flush_snat(struct nl *nl, const struct addr *addr, unsigned int *deleted, struct err *err)
+{
+	return flush(nl, &snat, addr, deleted, err);
 }
 
 /* ---- counting -------------------------------------------------------------------------------- */

@@ -14,6 +14,10 @@
  */
 int ctnl_flush_addr(struct nl *nl, const struct addr *addr, unsigned int *deleted, struct err *err);
 
+/* Deletes every entry that translates a source to this address: reply destination, and IPS_SRC_NAT.
+ * Else as above. */
+int ctnl_flush_snat(struct nl *nl, const struct addr *addr, unsigned int *deleted, struct err *err);
+
 /* Entries in this namespace and the limit. */
 int ctnl_count(struct nl *nl, unsigned int *entries, unsigned int *max, struct err *err);
 

@@ -50,9 +50,10 @@ static struct addr address(const char *text)
 }
 
 /* An entry is two tuples; those of `reply` say what NAT made of it. */
-struct flow {
+#define SNAT (1 << 16)
+struct entry {
 	const char *src, *dst, *reply_src, *reply_dst;
-	int zone;
+	int zone;	/* or, with SNAT: let the kernel translate, which sets IPS_SRC_NAT */
 };
 
 static void put_tuple(struct nlmsghdr *nlh, unsigned int type, const char *from, const char *to,
@@ -73,7 +74,17 @@ static void put_tuple(struct nlmsghdr *nlh, unsigned int type, const char *from,
 	mnl_attr_nest_end(nlh, tuple);
 }
 
-static void insert(const struct flow *flow, int port)
+static void put_snat(struct nlmsghdr *nlh, const char *to)
+{
+	struct nlattr *nat = mnl_attr_nest_start(nlh, CTA_NAT_SRC);
+	struct addr addr = address(to);
+
+	nl_put_addr(nlh, addr_is_v4(&addr) ? CTA_NAT_V4_MINIP : CTA_NAT_V6_MINIP, &addr);
+	nl_put_addr(nlh, addr_is_v4(&addr) ? CTA_NAT_V4_MAXIP : CTA_NAT_V6_MAXIP, &addr);
+	mnl_attr_nest_end(nlh, nat);
+}
+
+static void insert(const struct entry *flow, int port)
 {
 	struct addr src = address(flow->src);
 	struct nl_request req;
@@ -81,9 +92,12 @@ static void insert(const struct flow *flow, int port)
 					  addr_family(&src));
 
 	put_tuple(nlh, CTA_TUPLE_ORIG, flow->src, flow->dst, port, 53);
-	put_tuple(nlh, CTA_TUPLE_REPLY, flow->reply_src, flow->reply_dst, 53, port);
+	put_tuple(nlh, CTA_TUPLE_REPLY, flow->reply_src, flow->zone & SNAT ? flow->src : flow->reply_dst,
+		  53, port);
+	if (flow->zone & SNAT)
+		put_snat(nlh, flow->reply_dst);
 	mnl_attr_put_u32(nlh, CTA_TIMEOUT, htonl(3600));
-	if (flow->zone)
+	if (flow->zone & ~SNAT)
 		mnl_attr_put_u16(nlh, CTA_ZONE, htons(flow->zone));
 	ASSERT_OK(nl_talk(&nl, nlh, NULL, &err));
 }
@@ -99,24 +113,24 @@ static unsigned int count(void)
 
 static int check_strangers(const struct nlmsghdr *nlh, void *data)
 {
-	const struct addr *pod = data;
+	const struct addr *gone = data;
 	const struct nlattr *attr;
 
 	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
 		if (mnl_attr_get_type(attr) == CTA_TUPLE_ORIG ||
 		    mnl_attr_get_type(attr) == CTA_TUPLE_REPLY) {
-			struct addr src = ct_tuple_source(attr);
+			struct addr src = ct_tuple_end(attr, FILTER_IP_SRC);
 
-			assert_false(addr_equal(&src, pod));
+			assert_false(addr_equal(&src, gone));
 		}
 	}
 	return 0;
 }
 
 /* Nothing in the whole table speaks for the address. */
-static void assert_gone(const struct addr *pod)
+static void assert_gone(const struct addr *gone)
 {
-	struct nl_handler handler = { .each = check_strangers, .data = (void *)pod };
+	struct nl_handler handler = { .each = check_strangers, .data = (void *)gone };
 	struct nl_request req;
 
 	ASSERT_OK(nl_talk(&nl, ct_request(&req, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC),
@@ -124,7 +138,7 @@ static void assert_gone(const struct addr *pod)
 }
 
 /* What the pod opened and what was opened to it, plain and with NAT before or behind. */
-static const struct flow pods_v4[] = {
+static const struct entry pods_v4[] = {
 	{ "10.244.1.5", "203.0.113.9", "203.0.113.9", "10.244.1.5", 0 },
 	{ "10.244.1.5", "203.0.113.9", "203.0.113.9", "192.0.2.1", 0 },		/* masqueraded */
 	{ "10.244.1.5", "10.96.0.10", "10.244.2.7", "10.244.1.5", 0 },		/* by a service */
@@ -135,7 +149,7 @@ static const struct flow pods_v4[] = {
 };
 
 /* Neighbours, the pod's address as a destination that nobody answers from, and other families. */
-static const struct flow others_v4[] = {
+static const struct entry others_v4[] = {
 	{ "10.244.1.6", "203.0.113.9", "203.0.113.9", "10.244.1.6", 0 },
 	{ "10.244.1.4", "203.0.113.9", "203.0.113.9", "10.244.1.4", 0 },
 	{ "10.244.2.7", "10.244.1.5", "10.244.9.9", "10.244.2.7", 0 },	/* DNAT away from it */
@@ -145,14 +159,14 @@ static const struct flow others_v4[] = {
 	{ "::10.244.1.5", "2001:db8::9", "2001:db8::9", "::10.244.1.5", 0 },
 };
 
-static const struct flow pods_v6[] = {
+static const struct entry pods_v6[] = {
 	{ "fd00:10:244:1::5", "2001:db8::9", "2001:db8::9", "fd00:10:244:1::5", 0 },
 	{ "fd00:10:244:1::5", "2001:db8::9", "2001:db8::9", "2001:db8::1", 0 },
 	{ "2001:db8::9", "2001:db8::1", "fd00:10:244:1::5", "2001:db8::9", 0 },
 	{ "fd00:10:244:1::5", "2001:db8::9", "2001:db8::9", "fd00:10:244:1::5", 7 },
 };
 
-static const struct flow others_v6[] = {
+static const struct entry others_v6[] = {
 	{ "fd00:10:244:1::6", "2001:db8::9", "2001:db8::9", "fd00:10:244:1::6", 0 },
 	{ "2001:db8::1", "2001:db8::9", "2001:db8::9", "2001:db8::1", 0 },
 	{ "fd00:10:244:1::6", "fd00:10:244:1::5", "fd00:10:244:9::9", "fd00:10:244:1::6", 0 },
@@ -162,7 +176,7 @@ static const struct flow others_v6[] = {
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Several of each flow, at ports of their own. Returns how many entries. */
-static unsigned int insert_all(const struct flow *flows, size_t n, int each)
+static unsigned int insert_all(const struct entry *flows, size_t n, int each)
 {
 	static int port = 1024;
 
@@ -212,10 +226,53 @@ static void many_entries_go_in_batches(void **state)
 	(void)state;
 	pods = insert_all(&pods_v4[0], 1, 1000);
 	others = insert_all(&others_v4[0], 1, 1000);
-	ASSERT_OK(sweep_addr(&nl, &v4, &deleted, &err));
+	ASSERT_OK(sweep_addr(&nl, &pod, &v4, &deleted, &err));
 	assert_int_equal(deleted, pods);
 	assert_int_equal(count(), others);
 	assert_gone(&v4);
+}
+
+/* What left with an address that the node has lost. */
+static const struct entry lost_v4[] = {
+	{ "10.244.1.5", "203.0.113.9", "203.0.113.9", "192.0.2.1", SNAT },
+	{ "10.244.1.6", "203.0.113.9", "203.0.113.9", "192.0.2.1", SNAT | 7 },
+	{ "10.244.1.5", "10.96.0.11", "10.244.1.5", "192.0.2.1", SNAT },		/* hairpin */
+};
+
+static const struct entry kept_v4[] = {
+	{ "192.0.2.1", "203.0.113.9", "203.0.113.9", "192.0.2.1", 0 },	/* the node's own */
+	{ "192.0.2.1", "10.96.0.11", "10.244.1.5", "192.0.2.1", 0 },		/* to a service */
+	{ "10.244.1.5", "203.0.113.9", "203.0.113.9", "192.0.2.2", SNAT },	/* another address */
+	{ "10.244.1.5", "203.0.113.9", "203.0.113.9", "192.0.2.1", 0 },	/* not by NAT: another's */
+	{ "10.244.1.5", "192.0.2.1", "192.0.2.1", "10.244.1.5", 0 },		/* to it, not from */
+	{ "fd00:10:244:1::5", "2001:db8::9", "2001:db8::9", "2001:db8::2", SNAT },
+};
+
+static const struct entry lost_v6[] = {
+	{ "fd00:10:244:1::5", "2001:db8::9", "2001:db8::9", "2001:db8::1", SNAT },
+	{ "fd00:10:244:1::6", "2001:db8::9", "2001:db8::9", "2001:db8::1", SNAT | 7 },
+};
+
+static void what_is_translated_to_an_address_goes_and_no_others(void **state)
+{
+	struct addr v4 = address("192.0.2.1"), v6 = address("2001:db8::1");
+	unsigned int others, deleted = 0, lost;
+
+	(void)state;
+	others = insert_all(kept_v4, COUNT(kept_v4), 3);
+	insert_all(lost_v4, COUNT(lost_v4), 3);
+	ASSERT_OK(ctnl_flush_snat(&nl, &v4, NULL, &err));
+	assert_int_equal(count(), others);
+
+	lost = insert_all(lost_v4, COUNT(lost_v4), 3);
+	ASSERT_OK(sweep_addr(&nl, &snat, &v4, &deleted, &err));
+	assert_int_equal(deleted, lost);
+	assert_int_equal(count(), others);
+
+	lost = insert_all(lost_v6, COUNT(lost_v6), 3);
+	ASSERT_OK(ctnl_flush_snat(&nl, &v6, &deleted, &err));
+	assert_int_equal(deleted, lost);
+	assert_int_equal(count(), others);
 }
 
 /* Kernels before 6.12. The hairpin entry is found in both directions, and is gone the second
@@ -228,7 +285,7 @@ static void without_filtered_deletion_it_is_the_same(void **state)
 	(void)state;
 	insert_all(pods_v4, COUNT(pods_v4), 3);
 	others = insert_all(others_v4, COUNT(others_v4), 3);
-	ASSERT_OK(sweep_addr(&nl, &v4, &deleted, &err));
+	ASSERT_OK(sweep_addr(&nl, &pod, &v4, &deleted, &err));
 	assert_int_equal(count(), others);
 	assert_gone(&v4);
 }
@@ -248,7 +305,7 @@ static void a_kernel_that_knows_no_filter_refuses(void **state)
 		struct nlmsghdr *nlh = ct_request(&req, IPCTNL_MSG_CT_DELETE, 0, addr_family(addr));
 		struct nlattr *attr;
 
-		ct_put_filter(nlh, tuples[i / 2], addr);
+		ct_put_filter(nlh, &pod, tuples[i / 2], addr);
 		mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
 			if (mnl_attr_get_type(attr) == CTA_FILTER)
 				attr->nla_type = NLA_F_NESTED | 1000;
@@ -267,14 +324,16 @@ static void an_empty_table_is_fine(void **state)
 	ASSERT_OK(ctnl_flush_addr(&nl, &v4, &deleted, &err));
 	assert_int_equal(deleted, 0);
 	ASSERT_OK(ctnl_flush_addr(&nl, &v6, &deleted, &err));
-	ASSERT_OK(sweep_addr(&nl, &v4, &deleted, &err));
+	ASSERT_OK(sweep_addr(&nl, &pod, &v4, &deleted, &err));
 	assert_int_equal(count(), 0);
 }
 
 static void an_entry_that_is_gone_already_is_no_failure(void **state)
 {
 	struct addr v6 = address("fd00:10:244:1::5");
-	struct sweep sweep = { .addr = &v6, .doomed.size = sizeof(struct doomed) };
+	struct sweep sweep = {
+		.aim = &pod, .addr = &v6, .doomed.size = sizeof(struct doomed),
+	};
 
 	(void)state;
 	insert_all(pods_v6, COUNT(pods_v6), 1);
@@ -291,6 +350,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		test(a_pods_entries_go_and_no_others),
 		test(the_same_for_ipv6),
+		test(what_is_translated_to_an_address_goes_and_no_others),
 		test(many_entries_go_in_batches),
 		test(without_filtered_deletion_it_is_the_same),
 		test(a_kernel_that_knows_no_filter_refuses),
