@@ -7,10 +7,9 @@
 int verb_gc(struct request *req, const struct network *net, struct err *err)
 {
 	_cleanup_free_ struct attachment_key *valid = NULL;
-	unsigned int removed;
 	size_t n;
 	int ret;
 
 	ret = attachments_parse(req->config, &valid, &n, err);
-	return ret ? ret : pod_gc(req, net, valid, n, &removed, err);
+	return ret ? ret : pod_gc(req, net, valid, n, err);
 }

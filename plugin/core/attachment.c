@@ -9,15 +9,18 @@
  *	addresses	take them in `pods`, or from the delegate	give them back
  *	conntrack	-						flush the addresses' entries
  *	link		the veth pair, down				delete it
+ *	answers		-						link down, then void them
  *	program		from_pod on the host side			-  (goes with the link)
  *	host		addresses, sysctls, alias, up			-
  *	pod		addresses, routes, gateway			-
  *	routes		host routes to the addresses			-
  *	ready		`pods` and `attachments`: ready			dying: from_pod drops
  *
- * Read the right column upwards and the order of DEL is: dying, link gone, conntrack flushed,
- * address free, forgotten. So an address is never handed out while somebody can still speak from
- * it, or while an entry could deliver to it; and never forgotten before all is done.
+ * Read the right column upwards and the order of DEL is: dying, link down, the answers in `flows`
+ * void, link gone, conntrack flushed, address free, forgotten. So an address is never handed out
+ * while somebody can still speak from it, or while an answer or an entry could deliver to it; and
+ * never forgotten before all is done. An answer is learned from a packet that leaves by the link,
+ * and none does once it is down: what is void then stays void.
  *
  * A crash at any instruction: the record is the first thing made and the last forgotten, so
  * whatever exists has a record that is not ready, and a lock that is free. The next ADD of the same
@@ -34,15 +37,13 @@
 #include "base/cleanup.h"
 #include "base/hook.h"
 #include "core/attachment.h"
-#include "core/basetable.h"
 #include "core/import.h"
 #include "core/ipam.h"
 #include "core/journal.h"
+#include "core/lease.h"
 #include "core/plumb.h"
-#include "core/reclaim.h"
 #include "kern/ctnl.h"
 #include "kern/netns.h"
-#include "kern/nft.h"
 #include "kern/rtnl_link.h"
 
 static int map_fd(const struct attachment_work *w, enum map_id id)
@@ -86,94 +87,7 @@ static int undo_record(struct attachment_work *w, struct err *err)
 	return 0;
 }
 
-/* ---- addresses ------------------------------------------------------------------------------- */
-
-/* ctnat's own ranges; with what dead attachments still hold, if need be. */
-static int allocate(struct attachment_work *w, struct err *err)
-{
-	struct attachment_key holder;
-	int ret;
-
-	/* each turn takes something from the dead, so there is an end */
-	do {
-		ret = ipam_allocate(&w->node->maps, &w->req->key, w->net, w->addrs, &w->n_addrs,
-				    &holder, err);
-	} while ((ret == -EADDRINUSE &&
-		  reclaim_one(w->node, w->net, w->req, &holder, &w->lock) > 0) ||
-		 (ret == -ENOSPC && reclaim_dead(w->node, w->net, w->req, &w->lock) > 0));
-	return ret;
-}
-
-static int claim_delegated(struct attachment_work *w, const struct addr *addr, struct err *err)
-{
-	struct attachment_key holder;
-	int ret = ipam_claim(&w->node->maps, &w->req->key, addr, POD_DELEGATED, &holder, err);
-
-	if (ret == -EADDRINUSE && reclaim_one(w->node, w->net, w->req, &holder, &w->lock) > 0)
-		ret = ipam_claim(&w->node->maps, &w->req->key, addr, POD_DELEGATED, NULL, err);
-	if (ret < 0)
-		return ret;
-	w->addrs[w->n_addrs++] = *addr;	/* from here on undo_addresses() gives it back */
-	return table_range_holds(w->node, addr) ? 0 : nft_pod_add(&w->node->nf, addr, err);
-}
-
-static int delegate(struct attachment_work *w, struct err *err)
-{
-	int ret = w->req->delegate(VERB_ADD, w->req, w->net, &w->delegated, err);
-
-	for (size_t i = 0; i < w->delegated.n_addrs && !ret; i++)
-		ret = claim_delegated(w, &w->delegated.addrs[i].addr, err);
-	return ret;
-}
-
-static int do_addresses(struct attachment_work *w, struct err *err)
-{
-	w->n_addrs = 0;
-	return w->is_delegated ? delegate(w, err) : allocate(w, err);
-}
-
-static int free_one(struct attachment_work *w, const struct addr *addr, struct err *err)
-{
-	struct pod pod;
-	int ret = 0;
-
-	if (!map_get(map_fd(w, MAP_PODS), addr, &pod) && pod.flags & POD_DELEGATED &&
-	    !table_range_holds(w->node, addr))
-		ret = nft_pod_del(&w->node->nf, addr, err);
-	return ret < 0 ? ret : ipam_free(&w->node->maps, &w->req->key, addr, err);
-}
-
-/*
- * Tells the delegate that gave the addresses. A network that has moved to another IPAM plugin since
- * then has no configuration for the old one any more: what it can do with the new one is tried, and
- * must not keep the pod from going.
- */
-static int undelegate(struct attachment_work *w, struct err *err)
-{
-	struct request del = *w->req;
-	struct network old = *w->net;
-	struct err ignored;
-
-	del.verb = VERB_DEL;
-	if (!w->record.ipam[0] || !strcmp(w->record.ipam, w->net->ipam_type))
-		return w->req->delegate(VERB_DEL, &del, w->net, NULL, err);
-	memcpy(old.ipam_type, w->record.ipam, sizeof(old.ipam_type));
-	w->req->delegate(VERB_DEL, &del, &old, NULL, &ignored);
-	return 0;
-}
-
-/* The delegate forgets first: were it told last, a crash between would leave its address taken with
- * nobody to tell it. */
-static int undo_addresses(struct attachment_work *w, struct err *err)
-{
-	int ret = w->is_delegated ? undelegate(w, err) : 0;
-
-	for (size_t i = 0; i < w->n_addrs && !ret && has_maps(w); i++)
-		ret = free_one(w, &w->addrs[i], err);
-	return ret;
-}
-
-/* ---- conntrack, link, program ---------------------------------------------------------------- */
+/* ---- conntrack, link, answers ---------------------------------------------------------------- */
 
 static int undo_conntrack(struct attachment_work *w, struct err *err)
 {
@@ -200,6 +114,24 @@ static int undo_link(struct attachment_work *w, struct err *err)
 	if (has_maps(w))
 		map_delete(map_fd(w, MAP_BUDGETS), &ifindex);
 	return 0;
+}
+
+/* The kernel takes the links of a namespace that goes: then the record knows the device, if the pod
+ * ever was ready. */
+static int undo_answers(struct attachment_work *w, struct err *err)
+{
+	const struct link_change down = { .set_up = true };
+	struct link link = { .ifindex = w->record.ifindex };
+	int ret = rtnl_link_get_name(&w->node->rt, w->record.host_ifname, &link, err);
+
+	if (!ret)
+		ret = rtnl_link_change(&w->node->rt, link.ifindex, &down, err);
+	if (ret < 0 && ret != -ENODEV)
+		return err_wrap(err, "interface '%s'", w->record.host_ifname);
+	if (map_fd(w, MAP_EPOCHS) < 0 || !link.ifindex)
+		return 0;
+	ret = epoch_raise(map_fd(w, MAP_EPOCHS), link.ifindex);
+	return ret < 0 ? err_set(err, ret, "raise the epoch of '%s'", w->record.host_ifname) : 0;
 }
 
 /* ---- ready ----------------------------------------------------------------------------------- */
@@ -275,9 +207,10 @@ static const struct step {
 	int (*undo)(struct attachment_work *w, struct err *err);
 } steps[] = {
 	{ "record", do_record, undo_record },
-	{ "addresses", do_addresses, undo_addresses },
+	{ "addresses", lease_take, lease_return },
 	{ "conntrack", NULL, undo_conntrack },
 	{ "link", plumb_link, undo_link },
+	{ "answers", NULL, undo_answers },
 	{ "program", plumb_program, NULL },
 	{ "host", plumb_host, NULL },
 	{ "pod", plumb_pod, NULL },

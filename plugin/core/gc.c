@@ -20,6 +20,7 @@
 #include "core/import.h"
 #include "core/ipam.h"
 #include "core/pod.h"
+#include "kern/ctnl.h"
 
 struct gc {
 	struct node *node;
@@ -27,9 +28,8 @@ struct gc {
 	const struct network *net;
 	const struct attachment_key *valid;
 	size_t n_valid;
-	unsigned int removed;
 	int ret;		/* first failure */
-	struct err *err;
+	struct err err;		/* what it said */
 };
 
 static bool is_valid(const struct gc *gc, const struct attachment_key *key)
@@ -45,8 +45,7 @@ static void note_failure(struct gc *gc, int ret, const struct err *err)
 	if (gc->ret)
 		return;
 	gc->ret = ret;
-	if (gc->err)
-		*gc->err = *err;
+	gc->err = *err;
 }
 
 /* Unmakes the attachment if nobody works on it and it still is what it seemed:
@@ -61,10 +60,8 @@ static void collect(struct gc *gc, const struct attachment_key *key, bool record
 	stale.key = *key;
 	stale.netns[0] = '\0';
 	ret = attachment_open(&w, &stale, gc->net, gc->node, false, NULL, &err);
-	if (!ret && w.recorded == recorded) {
+	if (!ret && w.recorded == recorded)
 		ret = attachment_unmake(&w, &err);
-		gc->removed += !ret;
-	}
 	if (ret < 0 && ret != -EWOULDBLOCK)
 		note_failure(gc, ret, &err);
 	attachment_close(&w);
@@ -93,20 +90,35 @@ static int visit_link(const struct host_link *link, void *data, struct err *err)
 	return 0;
 }
 
+/* In the order of a DEL (attachment.c), without a link: that went with the record, or before. */
+static int free_address(struct gc *gc, const struct addr *addr, const struct pod *pod,
+			struct err *err)
+{
+	const struct maps *maps = &gc->node->maps;
+	int ret = pod->ifindex ? epoch_raise(maps->fd[MAP_EPOCHS], pod->ifindex) : 0;
+
+	if (ret < 0)
+		return err_set(err, ret, "raise the epoch of interface %u", pod->ifindex);
+	ret = ctnl_flush_addr(&gc->node->nf, addr, NULL, err);
+	return ret < 0 ? ret : ipam_free(maps, &pod->owner, addr, err);
+}
+
 static int visit_address(const void *key, const void *value, void *data)
 {
 	const struct pod *pod = value;
 	struct attachment_lock lock;
 	struct attachment record;
 	struct gc *gc = data;
-	int fd = gc->node->maps.fd[MAP_ATTACHMENTS];
+	int fd = gc->node->maps.fd[MAP_ATTACHMENTS], ret = 0;
+	struct err err;
 
 	if (map_get(fd, &pod->owner, &record) != -ENOENT ||
 	    identity_lock(&pod->owner, false, NULL, &lock, NULL) < 0)
 		return 0;
-	if (map_get(fd, &pod->owner, &record) == -ENOENT &&
-	    !ipam_free(&gc->node->maps, &pod->owner, key, NULL))
-		gc->removed++;
+	if (map_get(fd, &pod->owner, &record) == -ENOENT)
+		ret = free_address(gc, key, pod, &err);
+	if (ret < 0)
+		note_failure(gc, ret, &err);
 	cleanup_close(&lock.fd);
 	return 0;
 }
@@ -117,20 +129,26 @@ static int sweep(struct gc *gc, struct err *err)
 	int ret = map_each(node->maps.fd[MAP_ATTACHMENTS], sizeof(struct attachment_key),
 			   sizeof(struct attachment), visit_record, gc);
 
-	if (!ret)
-		ret = import_each_link(node, visit_link, gc, err);
-	if (!ret)
-		ret = map_each(node->maps.fd[MAP_PODS], sizeof(struct addr), sizeof(struct pod),
-			       visit_address, gc);
-	return ret < 0 ? err_set(err, ret, "walk the maps") : gc->ret;
+	if (ret < 0)
+		return err_set(err, ret, "walk map 'attachments'");
+	ret = import_each_link(node, visit_link, gc, err);
+	if (ret < 0)
+		return ret;
+	ret = map_each(node->maps.fd[MAP_PODS], sizeof(struct addr), sizeof(struct pod),
+		       visit_address, gc);
+	if (ret < 0)
+		return err_set(err, ret, "walk map 'pods'");
+	if (gc->ret < 0 && err)
+		*err = gc->err;
+	return gc->ret;
 }
 
 int pod_gc(const struct request *req, const struct network *net, const struct attachment_key *valid,
-	   size_t n, unsigned int *removed, struct err *err)
+	   size_t n, struct err *err)
 {
 	struct node node = NODE_CLOSED;
 	struct gc gc = {
-		.node = &node, .req = req, .net = net, .valid = valid, .n_valid = n, .err = err
+		.node = &node, .req = req, .net = net, .valid = valid, .n_valid = n,
 	};
 	int ret = node_open(&node, err);
 
@@ -139,6 +157,5 @@ int pod_gc(const struct request *req, const struct network *net, const struct at
 	if (!ret && delegates(net))
 		ret = req->delegate(VERB_GC, req, net, NULL, err);
 	node_close(&node);
-	*removed = gc.removed;
 	return ret;
 }

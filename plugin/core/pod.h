@@ -20,9 +20,9 @@ int pod_del(const struct request *req, const struct network *net, struct err *er
 int pod_check(const struct request *req, const struct network *net, struct err *err);
 
 /* Removes the attachments of net->name that are not among valid[0..n), and records without a link.
- * Goes on after a failure and returns the first. *removed counts. */
+ * Goes on after a failure and returns the first. */
 int pod_gc(const struct request *req, const struct network *net, const struct attachment_key *valid,
-	   size_t n, unsigned int *removed, struct err *err);
+	   size_t n, struct err *err);
 
 /* 0: an ADD would succeed. Else CNI_NOT_AVAILABLE or CNI_LIMITED with the reason. */
 int pod_status(const struct request *req, const struct network *net, struct err *err);

@@ -40,6 +40,12 @@ killed() {
 
 is_ready() { in_node bpftool -j map dump pinned $BPFFS/r1/attachments | jq -e '.[0].formatted.value.state == "STATE_READY"' >/dev/null; }
 
+# epoch IFINDEX: of the device; what is known of its flows is void when it rises.
+epoch() {
+	in_node sh -c "bpftool -j map dump pinned $BPFFS/v*/epochs" |
+		jq ".[].formatted | select(.key == $1) | .value"
+}
+
 # ---- who comes next, and what must hold then; POINT is for the message -------------------------------
 
 # The same ADD: works, or, where the attachment was complete, is refused and touches nothing.
@@ -93,16 +99,19 @@ in_add() {
 }
 
 in_del() {
-	local point all
+	local point all ifindex epoch
 	cni ADD a >/dev/null
 	all=$(points cni DEL a)
 	for point in $all; do
 		cni ADD a >/dev/null
 		ask a udp $SERVER4 >/dev/null	# leaves an entry in conntrack
+		ifindex=$(in_node cat "/sys/class/net/$(host_link a)/ifindex")
+		epoch=$(epoch "$ifindex")
 		killed "$point" DEL a
 		"$1" "DEL died at $point"
+		[[ $(epoch "$ifindex") -gt $epoch ]] || fail "DEL died at $point: answers of before are still good"
 	done
-	at_least 10
+	at_least 12
 }
 
 # at_least N: points. A test that found none would find no faults.
@@ -120,6 +129,38 @@ at_least() {
 @test "DEL dies anywhere: DEL again leaves nothing" { in_del next_del; }
 @test "DEL dies anywhere: GC leaves nothing" { in_del next_gc; }
 @test "DEL dies anywhere: who needs the address gets it" { in_del next_others; }
+
+# An address is free when nobody can speak from it, and nothing delivers to it: not the link, not an answer, not an entry.
+@test "the order of DEL: dying, link down, answers void, link gone, entries gone, address free, forgotten" {
+	local point epoch link ifindex
+	cni ADD a >/dev/null
+	ask a udp $SERVER4 >/dev/null
+	link=$(host_link a)
+	ifindex=$(in_node cat "/sys/class/net/$link/ifindex")
+	epoch=$(epoch "$ifindex")
+	for point in ready:before:READY,up,conntrack,address answers:before:DYING,up,conntrack,address \
+		link:before:DYING,down,void,conntrack,address conntrack:before:DYING,gone,void,conntrack,address \
+		addresses:before:DYING,gone,void,address record:before:DYING,gone,void; do
+		killed "undo:${point%:*}" DEL a
+		same "$(there)" "${point##*:}" "DEL died at undo:${point%:*}"
+	done
+	next_del "in the end"
+}
+
+# there: what there is of the attachment, in the order of that test.
+there() {
+	local state
+	state=$(in_node bpftool -j map dump pinned $BPFFS/r1/attachments | jq -r '.[0].formatted.value.state')
+	echo -n "${state#STATE_}"
+	case $(in_node ip -j link show "$link" 2>/dev/null | jq -r '.[0].flags | index("UP") != null') in
+	true) echo -n ,up ;;
+	false) echo -n ,down ;;
+	*) echo -n ,gone ;;
+	esac
+	[[ $(epoch "$ifindex") -eq $epoch ]] || echo -n ,void
+	! attachments_state | grep -q '^conntrack' || echo -n ,conntrack
+	! attachments_state | grep -q '^pods' || echo -n ,address
+}
 
 @test "ADD fails, and dies anywhere while it cleans up: the same ADD works" {
 	local point

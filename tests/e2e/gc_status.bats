@@ -112,6 +112,8 @@ works() { cni CHECK "$1" && same "$(seen "$1" udp $SERVER4)" $NODE4 && same "$(s
 	local key
 	pod a
 	pod b
+	ask a udp $SERVER4 >/dev/null
+	ask a udp $SERVER6 >/dev/null
 	dies a
 	# b has lost its record, but has its link and its addresses.
 	key=$(in_node bpftool -j map dump pinned $BPFFS/r1/attachments | jq -r \
@@ -123,8 +125,10 @@ works() { cni CHECK "$1" && same "$(seen "$1" udp $SERVER4)" $NODE4 && same "$(s
 		'.[] | select(.formatted.key.container_id == "ctr-a").key | join(" ")')
 	in_node bpftool map delete pinned $BPFFS/r1/attachments key $key
 	same "$(attached)" "ctr-a ctr-b ctr-c"
+	same "$(attachments_state | grep -cE "^conntrack src=(${ADDR4[a]}|${ADDR6[a]}) ")" 2 "entries that a left"
 	gc c
 	same "$(attached)" "ctr-c"
+	same "$(attachments_state | grep -E "${ADDR4[a]} |${ADDR6[a]} ")" "" "what the next pod with that address would get"
 	works c
 }
 
