@@ -38,10 +38,23 @@ static __always_inline bool is_reopening(const struct pkt *pkt, const struct nf_
 				     ct->proto.tcp.state == TCP_CONNTRACK_CLOSE);
 }
 
+/* Entries of ours: made for a pod and a destination of class bpf, without any extension. The
+ * kernel's masquerade has one, and looks after its own. */
+static __always_inline bool is_bpfs(const struct nf_conn *ct, const struct addr *dst)
+{
+	return level == LEVEL_FULL && (ct->status & IPS_SRC_NAT) && !ct->ext &&
+	       class_of(dst) == CLASS_BPF;
+}
+
+/* UDP that nobody has answered yet, and perhaps nobody will: there is nothing to learn of it. */
+static __always_inline bool is_unanswered(const struct nf_conn *ct, __u32 proto)
+{
+	return proto == IPPROTO_UDP && !(ct->status & IPS_SEEN_REPLY);
+}
+
 /*
  * Does the flow leave with an address that the node has lost? The kernel ends entries of its own
- * masquerade then, but not ours. Looked at once a second (established), and for UDP that nobody
- * answers.
+ * masquerade then, but not ours. Looked at where conntrack is asked once a second.
  */
 static __always_inline bool is_homeless(struct __sk_buff *skb, const struct pkt *pkt,
 					const struct nf_conn *ct)
@@ -49,13 +62,10 @@ static __always_inline bool is_homeless(struct __sk_buff *skb, const struct pkt 
 	union nf_inet_addr to = ct->tuplehash[CT_DIR_REPLY].tuple.dst.u3;
 	struct addr egress;
 
-	if (!(ct->status & IPS_SRC_NAT))
-		return false;
-	if (!(ct->status & IPS_ASSURED) &&
-	    (pkt->proto == IPPROTO_TCP || (ct->status & IPS_SEEN_REPLY)))
+	if (!is_established(ct, pkt->proto) && !is_unanswered(ct, pkt->proto))
 		return false;
 	copy_addr(&egress, &to, pkt->v4);
-	return !is_still_ours(skb, pkt, &egress);
+	return is_bpfs(ct, &pkt->dst) && !is_still_ours(skb, pkt, &egress);
 }
 
 /* The first packets of an entry that BPF made, until one of them was let out. */
@@ -105,7 +115,9 @@ static __noinline enum reason follow_out(struct __sk_buff *skb, const struct con
 	}
 	if (end != GO_ON && bpf_ct_change_timeout(ct, 0))
 		end = GO_ON;
-	if (end == GO_ON && (pkt->proto != IPPROTO_TCP || is_data_segment(pkt->tcp_flags)))
+	if (end == GO_ON && is_unanswered(ct, pkt->proto))
+		note_stack(cfg, &arrival, generation);
+	else if (end == GO_ON && (pkt->proto != IPPROTO_TCP || is_data_segment(pkt->tcp_flags)))
 		reason = note_asked(skb, cfg, &arrival, generation, ct);
 	bpf_ct_release(ct);
 	if (end == GO_ON)
@@ -116,20 +128,18 @@ static __noinline enum reason follow_out(struct __sk_buff *skb, const struct con
 	return ct_exists(skb, &key) ? REASON_PASS_ESTABLISHED : GO_ON;
 }
 
-/* Is this the answer to a packet that was never let out? Only BPF's own entries are asked: made for
- * a pod, for a destination of class bpf, without any extension. */
+/* Is this the answer to a packet that was never let out? */
 static __always_inline bool is_unadmitted(const struct nf_conn *ct, bool v4)
 {
-	union nf_inet_addr from, to;
+	union nf_inet_addr from = ct->tuplehash[CT_DIR_ORIGINAL].tuple.src.u3;
+	union nf_inet_addr to = ct->tuplehash[CT_DIR_ORIGINAL].tuple.dst.u3;
 	struct addr src, dst;
 
-	if (!awaits_admission(ct) || ct->ext)
+	if (!awaits_admission(ct))
 		return false;
-	from = ct->tuplehash[CT_DIR_ORIGINAL].tuple.src.u3;
 	copy_addr(&src, &from, v4);
-	to = ct->tuplehash[CT_DIR_ORIGINAL].tuple.dst.u3;
 	copy_addr(&dst, &to, v4);
-	return bpf_map_lookup_elem(&pods, &src) && class_of(&dst) == CLASS_BPF;
+	return bpf_map_lookup_elem(&pods, &src) && is_bpfs(ct, &dst);
 }
 
 /* The same for what comes from an uplink. */

@@ -107,7 +107,7 @@ static __noinline bool recall(struct __sk_buff *skb, const struct config *cfg,
 	if (leaving->to_pod &&
 	    has_extension(ct, bpf_core_enum_value(enum nf_ct_ext_id, NF_CT_EXT_TIMEOUT)))
 		may = false;
-	if (may && !leaving->to_pod && dir == CT_DIR_ORIGINAL && (ct->status & IPS_SRC_NAT) &&
+	if (may && !leaving->to_pod && dir == CT_DIR_ORIGINAL && is_bpfs(ct, &came->dst) &&
 	    is_misplaced(skb->ifindex, &leaves->src)) {
 		may = false;
 		bpf_ct_change_timeout(ct, 0);

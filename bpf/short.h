@@ -193,31 +193,44 @@ static __always_inline enum reason take_short_way(struct __sk_buff *skb, const s
 	return reason;
 }
 
+/* "Stack" is the answer for a second. generation: read before conntrack was asked. */
+static __always_inline void note_stack(const struct config *cfg, const struct flow_key *key,
+				       __u32 generation)
+{
+	struct flow fresh = {
+		.tag = flow_tag(key),
+		.until = bpf_ktime_get_coarse_ns() + ANSWER_LIFE_NS,
+		.generation = generation,
+		.way = WAY_STACK,
+		.tag_again = flow_tag(key),
+	};
+	struct flow *flow;
+
+	if (cfg->short_way == SHORT_OFF)
+		return;
+	flow = bpf_map_lookup_elem(&flows, key);
+	if (flow && flow->tag == fresh.tag && is_current(flow, generation)) {
+		flow->way = WAY_STACK;
+		flow->until = fresh.until;
+	} else {
+		bpf_map_update_elem(&flows, key, &fresh, BPF_ANY);
+	}
+}
+
 /*
  * Conntrack was asked about a packet that goes on through the stack. If the flow is established,
- * "stack" is the answer for a second, and the packet is marked for those who watch what becomes of
- * it. generation: read before conntrack was asked. Returns what to count.
+ * and nobody behind us on this hook would miss its packets, this one is marked for those who watch
+ * what becomes of it. Returns what to count.
  */
 static __always_inline enum reason note_asked(struct __sk_buff *skb, const struct config *cfg,
 					      const struct flow_key *key, __u32 generation,
 					      const struct nf_conn *ct)
 {
-	__u64 until = bpf_ktime_get_coarse_ns() + ANSWER_LIFE_NS;
-	struct flow fresh = { .tag = flow_tag(key), .tag_again = flow_tag(key) }, *flow;
-
-	if (cfg->short_way == SHORT_OFF || !is_established(ct, key->proto))
+	if (!is_established(ct, key->proto))
 		return REASON_PASS_ESTABLISHED;
-	flow = bpf_map_lookup_elem(&flows, key);
-	if (flow && flow->tag == fresh.tag && is_current(flow, generation)) {
-		flow->way = WAY_STACK;
-		flow->until = until;
-	} else {
-		fresh.way = WAY_STACK;
-		fresh.until = until;
-		fresh.generation = generation;
-		bpf_map_update_elem(&flows, key, &fresh, BPF_ANY);
-	}
-	if (!may_be_short(ct, key->proto, cfg) || classifiers(device_of(skb), false) > 1)
+	note_stack(cfg, key, generation);
+	if (cfg->short_way == SHORT_OFF || !may_be_short(ct, key->proto, cfg) ||
+	    classifiers(device_of(skb), false) > 1)
 		return REASON_PASS_ESTABLISHED;
 	skb->tc_index = TOLD_ASKED;
 	return REASON_PASS_ASKED;
