@@ -14,6 +14,8 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
+#include "kfunc_ct.h"
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct tcf_proto {
@@ -45,6 +47,7 @@ struct net_device {
 	struct bpf_mprog_entry *tcx_ingress, *tcx_egress;	/* 6.6 and newer */
 	struct mini_Qdisc *miniq_ingress, *miniq_egress;	/* before */
 	struct Qdisc *qdisc;
+	possible_net_t nd_net;
 };
 
 struct dst_entry {
@@ -70,6 +73,13 @@ struct sk_buff {
 /* The context itself as the kernel's own type, at no cost. 6.2 and newer: `kernel_cast` says so. */
 extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
 
+/* Those that packets on their way through the node may meet. */
+static __always_inline __u32 ipsec_policies(const struct net *net)
+{
+	return bpf_core_field_exists(net->xfrm) ?
+	       net->xfrm.policy_count[1] | net->xfrm.policy_count[2] : 0;
+}
+
 /* For each packet of the short way, so a load where it can be one. (A program's context *is* the
  * sk_buff; before 6.2 a program may read it, but not say so to the verifier.) */
 static __always_inline __u8 checksum_kind(struct __sk_buff *ctx)
@@ -82,6 +92,20 @@ static __always_inline __u8 checksum_kind(struct __sk_buff *ctx)
 	}
 	skb = bpf_cast_to_kern_ctx(ctx);
 	return BPF_CORE_READ_BITFIELD(skb, ip_summed);
+}
+
+/* Has the node IPsec policies? Asked of each packet, for the first one that a policy is missed by
+ * leaves in plain text; before 6.2 once a second, with conntrack. */
+static __always_inline bool has_ipsec(struct __sk_buff *ctx)
+{
+	const struct sk_buff *skb;
+	const struct net *net;
+
+	if (!kernel_cast)
+		return false;
+	skb = bpf_cast_to_kern_ctx(ctx);
+	net = skb->dev->nd_net.net;
+	return ipsec_policies(net);
 }
 
 static __always_inline struct net_device *device_of(struct __sk_buff *ctx)

@@ -70,8 +70,7 @@ static __always_inline bool may_be_short(const struct nf_conn *ct, __u32 proto,
 		return false;
 	if (has_extension(ct, bpf_core_enum_value(enum nf_ct_ext_id, NF_CT_EXT_HELPER)))
 		return false;
-	if (bpf_core_field_exists(net->xfrm) &&
-	    (net->xfrm.policy_count[1] || net->xfrm.policy_count[2]))
+	if (ipsec_policies(net))
 		return false;
 	return proto != IPPROTO_TCP || (tcp->tcp_be_liberal && !is_ebbing(ct, tcp));
 }
@@ -140,6 +139,8 @@ static __always_inline enum reason judge_answer(struct __sk_buff *skb, const str
 		return GO_ON;
 	if (plain->len > flow->mtu)
 		return REASON_PASS_TOO_BIG;
+	if (has_ipsec(skb))
+		return GO_ON;
 	if (expired || !cached) {
 		if (!still_stands(skb, cfg, &plain->key, to_pod)) {
 			bpf_map_delete_elem(&flows, &plain->key);
