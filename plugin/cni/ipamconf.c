@@ -334,7 +334,7 @@ static const struct ip_range *range_of(const struct range_set *set, const struct
 
 const char *ipamconf_refuses(const struct network *net, const struct addr *addr)
 {
-	if (strcmp(net->ipam_type, IPAM_BUILT_IN))
+	if (delegates(net))
 		return NULL;
 	for (size_t i = 0; i < net->n_sets; i++) {
 		const struct ip_range *range = range_of(&net->sets[i], addr);

@@ -18,7 +18,7 @@ int ipamconf_parse(const struct json *ipam, const struct json *runtime, enum ver
 		   struct network *net, struct err *err);
 
 /* Why a pod cannot have the address that it asks for, given what is in net->ips already; NULL if it
- * can. */
+ * can. Another IPAM plugin judges for itself. */
 const char *ipamconf_refuses(const struct network *net, const struct addr *addr);
 
 #endif

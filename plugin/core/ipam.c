@@ -138,32 +138,6 @@ static int allocate_in_set(const struct maps *maps, struct verbs *verbs,
 	return ret < 0 ? err_set(err, ret, "record an address in map 'pods'") : 0;
 }
 
-/* Every address that was asked for must lie in a range of its own set. */
-static int check_asked(const struct network *net, struct err *err)
-{
-	size_t found = 0;
-
-	for (size_t i = 0; i < net->n_sets; i++)
-		found += asked_for(net, &net->sets[i]) != NULL;
-	for (size_t i = 0; i < net->n_ips; i++) {
-		char text[ADDR_STRLEN];
-		bool held = false;
-
-		for (size_t j = 0; j < net->n_sets; j++)
-			held = held || set_holds(&net->sets[j], &net->ips[i]);
-		if (!held)
-			return err_cni(err, CNI_INVALID_CONFIG,
-				       "requested address %s is in no range of ipam.ranges",
-				       addr_format(&net->ips[i], text));
-	}
-	if (found < net->n_ips)
-		return err_cni(err, CNI_INVALID_CONFIG,
-			       "%zu addresses are requested, but ipam.ranges has %zu sets, of "
-			       "which each gives one",
-			       net->n_ips, net->n_sets);
-	return 0;
-}
-
 int ipam_allocate(const struct maps *maps, const struct attachment_key *key,
 		  const struct network *net, struct addr *out, size_t *n_out,
 		  struct attachment_key *holder, struct err *err)
@@ -171,7 +145,7 @@ int ipam_allocate(const struct maps *maps, const struct attachment_key *key,
 	struct verbs *verbs = verbs_map(maps->fd[MAP_VERBS]);
 	struct addr taken[CONF_SETS_MAX];
 	size_t n = 0;
-	int ret = check_asked(net, err);
+	int ret = 0;
 
 	if (!verbs)
 		return err_set(err, -errno, "map 'verbs' into memory");

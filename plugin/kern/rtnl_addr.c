@@ -7,12 +7,13 @@
 
 #include "kern/rtnl_addr.h"
 
-static int addr_change(struct nl *nl, unsigned int type, unsigned int flags,
-		       const struct ifaddr *addr, struct err *err)
+int rtnl_addr_add(struct nl *nl, const struct ifaddr *addr, struct err *err)
 {
 	struct nl_request req;
-	struct nlmsghdr *nlh = nl_request(&req, type, flags);
+	struct nlmsghdr *nlh = nl_request(&req, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
 	struct ifaddrmsg *ifa = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifa));
+	char buf[ADDR_STRLEN];
+	int rc;
 
 	ifa->ifa_family = addr_family(&addr->cidr.addr);
 	ifa->ifa_prefixlen = cidr_family_len(&addr->cidr);
@@ -22,27 +23,9 @@ static int addr_change(struct nl *nl, unsigned int type, unsigned int flags,
 	nl_put_addr(nlh, IFA_LOCAL, &addr->cidr.addr);
 	nl_put_addr(nlh, IFA_ADDRESS, &addr->cidr.addr);
 	mnl_attr_put_u32(nlh, IFA_FLAGS, addr->flags);
-	return nl_talk(nl, nlh, NULL, err);
-}
-
-int rtnl_addr_add(struct nl *nl, const struct ifaddr *addr, struct err *err)
-{
-	int rc = addr_change(nl, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, addr, err);
-	char buf[ADDR_STRLEN];
-
+	rc = nl_talk(nl, nlh, NULL, err);
 	if (rc < 0)
 		err_wrap(err, "add address %s to link %d", cidr_format(&addr->cidr, buf),
-			 addr->ifindex);
-	return rc;
-}
-
-int rtnl_addr_del(struct nl *nl, const struct ifaddr *addr, struct err *err)
-{
-	int rc = addr_change(nl, RTM_DELADDR, 0, addr, err);
-	char buf[ADDR_STRLEN];
-
-	if (rc < 0)
-		err_wrap(err, "delete address %s of link %d", cidr_format(&addr->cidr, buf),
 			 addr->ifindex);
 	return rc;
 }

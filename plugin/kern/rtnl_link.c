@@ -218,8 +218,6 @@ int rtnl_link_change(struct nl *nl, int ifindex, const struct link_change *chang
 		ifi->ifi_change = IFF_UP;
 		ifi->ifi_flags = change->up ? IFF_UP : 0;
 	}
-	if (change->mtu)
-		mnl_attr_put_u32(nlh, IFLA_MTU, change->mtu);
 	if (change->alias)
 		nl_put_text(nlh, IFLA_IFALIAS, change->alias, IFALIASZ);
 

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: a deletion names everything that the route was made with (destination, table, metric,
- * link, gateway, protocol), so it never hits a stranger's route to the same destination. Lists ask
- * for one family at a time: a dump of all families asks every protocol in the kernel, some of which
- * refuse our filters. Filters are the kernel's work; they are checked again here, for next hops of
+ * Theory: lists ask for one family at a time: a dump of all families asks every protocol in the
+ * kernel, some of which refuse our filters. Filters are the kernel's work; they are checked again here, for next hops of
  * multipath routes come all together, and the destination is nothing that it filters by.
  */
 #include <errno.h>
@@ -12,11 +10,6 @@
 #include <sys/socket.h>
 
 #include "kern/rtnl_route.h"
-
-static unsigned int route_table(unsigned int table)
-{
-	return table ? table : RT_TABLE_MAIN;
-}
 
 static void route_put(struct nlmsghdr *nlh, const struct route *route)
 {
@@ -29,7 +22,7 @@ static void route_put(struct nlmsghdr *nlh, const struct route *route)
 	rtm->rtm_type = route->type ? route->type : RTN_UNICAST;
 	rtm->rtm_flags = route->onlink ? RTNH_F_ONLINK : 0;
 
-	mnl_attr_put_u32(nlh, RTA_TABLE, route_table(route->table));
+	mnl_attr_put_u32(nlh, RTA_TABLE, route->table ? route->table : RT_TABLE_MAIN);
 	nl_put_addr(nlh, RTA_DST, &route->dst.addr);
 	if (!addr_is_zero(&route->gateway))
 		nl_put_addr(nlh, RTA_GATEWAY, &route->gateway);
@@ -47,11 +40,11 @@ static void route_put(struct nlmsghdr *nlh, const struct route *route)
 	}
 }
 
-static int route_change(struct nl *nl, unsigned int type, unsigned int flags, const char *what,
-			const struct route *route, struct err *err)
+static int route_new(struct nl *nl, unsigned int flags, const char *what,
+		     const struct route *route, struct err *err)
 {
 	struct nl_request req;
-	struct nlmsghdr *nlh = nl_request(&req, type, flags);
+	struct nlmsghdr *nlh = nl_request(&req, RTM_NEWROUTE, NLM_F_CREATE | flags);
 	char buf[ADDR_STRLEN];
 	int rc;
 
@@ -65,17 +58,12 @@ static int route_change(struct nl *nl, unsigned int type, unsigned int flags, co
 
 int rtnl_route_add(struct nl *nl, const struct route *route, struct err *err)
 {
-	return route_change(nl, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, "add", route, err);
+	return route_new(nl, NLM_F_EXCL, "add", route, err);
 }
 
 int rtnl_route_replace(struct nl *nl, const struct route *route, struct err *err)
 {
-	return route_change(nl, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, "replace", route, err);
-}
-
-int rtnl_route_del(struct nl *nl, const struct route *route, struct err *err)
-{
-	return route_change(nl, RTM_DELROUTE, 0, "delete", route, err);
+	return route_new(nl, NLM_F_REPLACE, "replace", route, err);
 }
 
 /* ---- what the kernel says of a route --------------------------------------------------------- */
@@ -205,7 +193,7 @@ struct route_list {
 
 static bool route_wanted(const struct route *route, const struct route_filter *filter)
 {
-	return route->table == route_table(filter->table) &&
+	return route->table == RT_TABLE_MAIN &&
 	       (!filter->oif || route->oif == filter->oif) &&
 	       (!filter->protocol || route->protocol == filter->protocol) &&
 	       (!filter->default_only || !cidr_family_len(&route->dst));
@@ -277,7 +265,7 @@ static int route_dump(struct nl *nl, int family, struct route_list *list, struct
 
 	rtm->rtm_family = family;
 	rtm->rtm_protocol = list->filter->protocol;
-	mnl_attr_put_u32(nlh, RTA_TABLE, route_table(list->filter->table));
+	mnl_attr_put_u32(nlh, RTA_TABLE, RT_TABLE_MAIN);
 	if (list->filter->oif)
 		mnl_attr_put_u32(nlh, RTA_OIF, (__u32)list->filter->oif);
 	rc = nl_talk(nl, nlh, &handler, err);
@@ -293,8 +281,7 @@ int rtnl_route_list(struct nl *nl, const struct route_filter *filter, struct rou
 	int rc = 0;
 
 	for (size_t i = 0; !rc && i < sizeof(families) / sizeof(families[0]); i++)
-		if (filter->family == AF_UNSPEC || filter->family == families[i])
-			rc = route_dump(nl, families[i], &list, err);
+		rc = route_dump(nl, families[i], &list, err);
 	if (rc < 0) {
 		free(list.routes.items);
 		err_wrap(err, "list routes");

@@ -28,18 +28,15 @@ struct route {
 /* Creates, -EEXIST if there is one with the same destination and metric. */
 int rtnl_route_add(struct nl *nl, const struct route *route, struct err *err);
 int rtnl_route_replace(struct nl *nl, const struct route *route, struct err *err);
-int rtnl_route_del(struct nl *nl, const struct route *route, struct err *err);	/* -ESRCH: none */
 
 /* What the FIB answers for a packet to `dst` (RTM_GETROUTE): type, oif, gateway, prefsrc.
  * -ENETUNREACH etc. as the kernel says. */
 int rtnl_route_get(struct nl *nl, const struct addr *dst, struct route *out, struct err *err);
 
-/* What a list shall hold. The kernel filters, except by destination. */
+/* What a list shall hold of the main table. The kernel filters, except by destination. */
 struct route_filter {
 	int oif;			/* 0: any */
 	unsigned char protocol;		/* 0: any */
-	int family;			/* AF_UNSPEC: both */
-	unsigned int table;		/* 0: main */
 	bool default_only;		/* only 0.0.0.0/0 and ::/0 */
 };
 

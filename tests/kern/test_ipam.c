@@ -135,9 +135,7 @@ static void asked_for_addresses(void **state)
 	assert_next(&net, 1, "10.244.1.5");
 	assert_int_equal(ipam_allocate(&maps, &second, &net, out, &n, &holder, &err), -EADDRINUSE);
 	assert_string_equal(holder.container_id, "container1");
-	net.ips[0] = address("10.99.0.1");
-	assert_int_equal(ipam_allocate(&maps, &second, &net, out, &n, &holder, &err), -EINVAL);
-	assert_int_equal(err.code, CNI_INVALID_CONFIG);
+	assert_int_equal(err.code, CNI_EXHAUSTED);
 }
 
 static void only_the_owner_frees(void **state)

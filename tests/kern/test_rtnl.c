@@ -226,7 +226,7 @@ static void what_does_not_fit_is_refused_not_cut(void **state)
 static void a_change_does_all_at_once(void **state)
 {
 	struct link_change change = {
-		.set_up = true, .up = true, .alias = "ctnat/pods/c1/eth0", .mtu = 1280,
+		.set_up = true, .up = true, .alias = "ctnat/pods/c1/eth0",
 	};
 	struct veth_spec spec = veth();
 	struct link link;
@@ -237,7 +237,6 @@ static void a_change_does_all_at_once(void **state)
 	ASSERT_OK(rtnl_link_change(&node_nl, link.ifindex, &change, &err));
 	ASSERT_OK(rtnl_link_get_name(&node_nl, "host0", &link, &err));
 	assert_int_equal(link.flags & IFF_UP, IFF_UP);
-	assert_int_equal(link.mtu, 1280);
 	assert_string_equal(link.alias, "ctnat/pods/c1/eth0");
 
 	/* What is not named stays. */
@@ -245,9 +244,8 @@ static void a_change_does_all_at_once(void **state)
 	ASSERT_OK(rtnl_link_change(&node_nl, link.ifindex, &change, &err));
 	ASSERT_OK(rtnl_link_get_name(&node_nl, "host0", &link, &err));
 	assert_int_equal(link.flags & IFF_UP, 0);
-	assert_int_equal(link.mtu, 1280);
 	assert_string_equal(link.alias, "ctnat/pods/c1/eth0");
-	change = (struct link_change){ .mtu = 1300 };
+	change = (struct link_change){ .alias = "" };
 	ASSERT_OK(rtnl_link_change(&node_nl, link.ifindex, &change, &err));
 	ASSERT_OK(rtnl_link_get_name(&node_nl, "host0", &link, &err));
 	assert_int_equal(link.flags & IFF_UP, 0);
@@ -335,7 +333,7 @@ static void a_long_list_is_whole(void **state)
 
 /* ---- addresses ------------------------------------------------------------------------------- */
 
-static void addresses_come_and_go(void **state)
+static void addresses_are_read_back_as_written(void **state)
 {
 	int ifindex = veth_up();
 	struct ifaddr v4 = {
@@ -372,12 +370,6 @@ static void addresses_come_and_go(void **state)
 	assert_memory_equal(&list[2].cidr, &v6.cidr, sizeof(v6.cidr));
 	assert_int_equal(list[2].flags, IFA_F_PERMANENT | IFA_F_NODAD | IFA_F_NOPREFIXROUTE);
 	free(list);
-
-	ASSERT_OK(rtnl_addr_del(&node_nl, &v4, &err));
-	ASSERT_OK(rtnl_addr_del(&node_nl, &v6, &err));
-	assert_int_equal(rtnl_addr_del(&node_nl, &v4, &err), -EADDRNOTAVAIL);
-	assert_int_equal(rtnl_addr_del(&node_nl, &v6, &err), -EADDRNOTAVAIL);
-	assert_int_equal(count_addrs(&node_nl, ifindex), 1);
 }
 
 static void one_links_addresses_are_not_anothers(void **state)
@@ -459,7 +451,7 @@ static void a_route_is_read_back_as_written(void **state)
 	free(list);
 }
 
-static void routes_are_added_once_and_deleted_once(void **state)
+static void routes_are_added_once_and_replaced_at_will(void **state)
 {
 	static const char *const pods[] = { "10.244.1.5/32", "fd00:10:244:1::5/128" };
 	int ifindex = veth_up();
@@ -472,25 +464,6 @@ static void routes_are_added_once_and_deleted_once(void **state)
 		assert_int_equal(rtnl_route_add(&node_nl, &route, &err), -EEXIST);
 		assert_says(pods[i]);
 		ASSERT_OK(rtnl_route_replace(&node_nl, &route, &err));
-		ASSERT_OK(rtnl_route_del(&node_nl, &route, &err));
-		assert_int_equal(rtnl_route_del(&node_nl, &route, &err), -ESRCH);
-		ASSERT_OK(rtnl_route_replace(&node_nl, &route, &err));
-	}
-}
-
-static void a_strangers_route_survives_our_deletion(void **state)
-{
-	static const char *const pods[] = { "10.244.1.5/32", "fd00:10:244:1::5/128" };
-	int ifindex = veth_up();
-
-	(void)state;
-	for (size_t i = 0; i < 2; i++) {
-		struct route theirs = host_route(pods[i], ifindex), ours = theirs;
-
-		theirs.protocol = RTPROT_STATIC;
-		ASSERT_OK(rtnl_route_add(&node_nl, &theirs, &err));
-		assert_int_equal(rtnl_route_del(&node_nl, &ours, &err), -ESRCH);
-		ASSERT_OK(rtnl_route_del(&node_nl, &theirs, &err));
 	}
 }
 
@@ -504,9 +477,8 @@ static void lists_hold_what_was_asked_for(void **state)
 
 	(void)state;
 	/* Before the first route there is no main table of IPv4 at all. */
-	filter.family = AF_INET;
+	filter.protocol = RTPROT_CTNAT;
 	assert_int_equal(count_routes(&filter), 0);
-	filter.family = AF_UNSPEC;
 
 	ASSERT_OK(rtnl_route_add(&node_nl, &route, &err));
 	assert_int_equal(system("ip link set lo up && ip route add 192.0.2.0/24 dev lo &&"
@@ -514,10 +486,8 @@ static void lists_hold_what_was_asked_for(void **state)
 				"ip route add 203.0.113.0/24 dev host0 table 4711 proto 201 &&"
 				"ip -6 route add 2001:db8::/32 dev host0 metric 5"), 0);
 
-	filter.oif = ifindex;
-	filter.family = AF_INET;
+	filter = (struct route_filter){ .oif = ifindex, .protocol = RTPROT_CTNAT };
 	assert_int_equal(count_routes(&filter), 1);
-	filter.family = AF_INET6;
 	filter.protocol = RTPROT_BOOT;
 	assert_int_equal(count_routes(&filter), 1);
 	filter = (struct route_filter){ .default_only = true };
@@ -526,10 +496,6 @@ static void lists_hold_what_was_asked_for(void **state)
 	assert_int_equal(count_routes(&filter), 0);
 	filter = (struct route_filter){ .protocol = RTPROT_CTNAT };
 	assert_int_equal(count_routes(&filter), 1);
-	filter = (struct route_filter){ .protocol = RTPROT_CTNAT, .table = 4711 };
-	assert_int_equal(count_routes(&filter), 1);
-	filter = (struct route_filter){ .table = 4712 };
-	assert_int_equal(count_routes(&filter), 0);
 	filter = (struct route_filter){ .oif = 4711 };
 	assert_int_equal(rtnl_route_list(&node_nl, &filter, &list, &n, &err), -ENODEV);
 }
@@ -560,9 +526,8 @@ static void every_next_hop_is_a_route(void **state)
 	free(list);
 
 	assert_int_equal(system("ip route replace 0.0.0.0/0 via inet6 fe80::1 dev host0"), 0);
-	filter.family = AF_INET;
 	ASSERT_OK(rtnl_route_list(&node_nl, &filter, &list, &n, &err));
-	assert_int_equal(n, 1);
+	assert_int_equal(n, 3);	/* IPv4 comes first */
 	assert_memory_equal(&list[0].gateway, &via, sizeof(via));
 	free(list);
 }
@@ -630,12 +595,11 @@ int main(void)
 		test(no_linklocal_means_none),
 		test(deleting_one_end_takes_both),
 		test(a_long_list_is_whole),
-		test(addresses_come_and_go),
+		test(addresses_are_read_back_as_written),
 		test(one_links_addresses_are_not_anothers),
 		test(of_a_pair_of_addresses_ours_is_told),
 		test(a_route_is_read_back_as_written),
-		test(routes_are_added_once_and_deleted_once),
-		test(a_strangers_route_survives_our_deletion),
+		test(routes_are_added_once_and_replaced_at_will),
 		test(lists_hold_what_was_asked_for),
 		test(every_next_hop_is_a_route),
 		test(the_fib_answers),

@@ -375,6 +375,10 @@ static void addresses_that_cannot_be_had_are_refused(void **state)
 			 "\"gateway\":\"10.244.1.1\"},\"runtimeConfig\":{\"ips\":[%s]}}", asked[i]);
 		assert_int_equal(code_of(text, VERB_ADD), CNI_INVALID_CONFIG);
 	}
+	assert_int_equal(code_of(HEAD ",\"ipam\":{},\"runtimeConfig\":{\"ips\":[\"10.244.1.5\"]}}", VERB_ADD),
+			 CNI_INVALID_CONFIG);
+	assert_int_equal(code_of(HEAD ",\"ipam\":{\"type\":\"host-local\"},\"runtimeConfig\":{\"ips\":[\"10.9.9.9\"]}}",
+				 VERB_ADD), 0);
 	assert_int_equal(addr_parse("10.9.9.9", &args.ip), 0);
 	assert_int_not_equal(netconf_parse(HEAD IPAM "}", strlen(HEAD IPAM "}"), VERB_ADD, &args, &net, &err), 0);
 	assert_int_equal(err.code, CNI_INVALID_ENV);
