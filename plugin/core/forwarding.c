@@ -123,7 +123,7 @@ int sysctls_verify(const struct node *node, struct err *err)
 	int ret = verify_on(forwarding, "pods reach nobody until it is set again", err);
 
 	return ret < 0 || !has_short_way(node) ? ret :
-		verify_on(tracking, "connections that took the short way cannot end; set it "
+		verify_on(tracking, "TCP connections that took the short way may hang; set it "
 			  "again, or give \"shortWay\": \"off\"", err);
 }
 
