@@ -65,13 +65,13 @@ static const int families[] = { AF_INET, AF_INET6 };
 static int clear_leftover(struct attachment_work *w, struct err *err)
 {
 	struct link link;
-	int ret = rtnl_link_get_name(&w->node->rt, w->record.host_ifname, &link, NULL);
+	int ret = rtnl_link_get_name(&w->node->rt, w->record.host_ifname, &link, err);
 
-	if (ret < 0)
+	if (ret == -ENODEV)
 		return err_cni(err, CNI_INVALID_ENV,
 			       "CNI_IFNAME '%s' already exists in CNI_NETNS '%s'",
 			       w->req->key.ifname, w->req->netns);
-	return rtnl_link_del(&w->node->rt, link.ifindex, err);
+	return ret < 0 ? ret : rtnl_link_del(&w->node->rt, link.ifindex, err);
 }
 
 int plumb_link(struct attachment_work *w, struct err *err)
