@@ -15,8 +15,8 @@
  *
  * Sysctls are set together with the settings that want them: by the first ADD after a boot, and by
  * one that changes the settings. Whoever turns one back later has a reason that we do not know, so
- * no other ADD does it again; STATUS and CHECK name it until he returns it. (accept_ra is seen to by
- * every ADD that builds: devices come later, too.)
+ * no other ADD does it again; STATUS and CHECK name it until he returns it. (Every ADD that builds
+ * sees to accept_ra: devices come later, too.)
  */
 #include <errno.h>
 #include <stdio.h>

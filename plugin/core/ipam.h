@@ -8,8 +8,9 @@
 
 /*
  * Takes one address of each set of net, those of net->ips where they were asked for: each lies in a
- * set of its own (the front end has seen to it). All or nothing. -ENOSPC: a set has no free address. -EADDRINUSE: an address that was asked for is taken;
- * *holder, if not NULL, says by whom. Both with CNI_EXHAUSTED and a message.
+ * set of its own (the front end has seen to it). All or nothing. -ENOSPC: a set has no free
+ * address. -EADDRINUSE: an address that was asked for is taken; *holder, if not NULL, says by whom.
+ * Both with CNI_EXHAUSTED and a message.
  */
 int ipam_allocate(const struct maps *maps, const struct attachment_key *key,
 		  const struct network *net, struct addr *out, size_t *n_out,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Theory: lists ask for one family at a time: a dump of all families asks every protocol in the
- * kernel, some of which refuse our filters. Filters are the kernel's work; they are checked again here, for next hops of
- * multipath routes come all together, and the destination is nothing that it filters by.
+ * kernel, some of which refuse our filters. Filters are the kernel's work; they are checked again
+ * here, for next hops of multipath routes come all together, and the destination is nothing that it
+ * filters by.
  */
 #include <errno.h>
 #include <linux/rtnetlink.h>
