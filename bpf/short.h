@@ -30,13 +30,13 @@ static __always_inline __s32 jiffies_left(const struct nf_conn *ct)
 
 /*
  * Is the connection perhaps over? An RST that the peer may or may not believe leaves it
- * ESTABLISHED, with a short time-out, as do many retransmissions: the kernel must see what comes
- * next.
+ * ESTABLISHED, with the time-out of a closed one: the kernel must see what comes next. (Data that
+ * is not yet acknowledged shortens it too, to minutes: so it is nearly always under load.)
  */
 static __always_inline bool is_ebbing(const struct nf_conn *ct, const struct nf_tcp_net *tcp)
 {
 	__u32 full = tcp->timeouts[TCP_CONNTRACK_ESTABLISHED];
-	__u32 ebb = tcp->timeouts[TCP_CONNTRACK_UNACK];
+	__u32 ebb = tcp->timeouts[TCP_CONNTRACK_CLOSE];
 
 	return jiffies_left(ct) <= (__s64)(ebb < full / 2 ? ebb : full / 2);
 }
