@@ -4,7 +4,7 @@
  * first that is not as it was. It allows what plugins behind us in the chain rightly change:
  * `tuning` may set another MAC, which makes the kernel flush the pod's permanent gateway entry
  * (then none, or one that the kernel learned, is right), and another MTU; `bandwidth` adds qdiscs
- * and filters. It looks at our program, not at who else is on the hook.
+ * and filters. It looks at our programs, not at who else is on the hooks.
  */
 #include <errno.h>
 #include <linux/if.h>
@@ -16,13 +16,12 @@
 #include "base/cleanup.h"
 #include "core/check.h"
 #include "core/plumb.h"
-#include "kern/bpfobj.h"
+#include "core/programs.h"
 #include "kern/netns.h"
 #include "kern/rtnl_addr.h"
 #include "kern/rtnl_link.h"
 #include "kern/rtnl_neigh.h"
 #include "kern/rtnl_route.h"
-#include "kern/tcattach.h"
 
 /* The kernel's own NUD_VALID is not exported. */
 #define NUD_VALID (NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY)
@@ -226,24 +225,6 @@ static int check_pod(struct attachment_work *w, const struct link *host, const s
 	return ret;
 }
 
-static int check_program(struct attachment_work *w, const struct link *host, struct err *err)
-{
-	_cleanup_close_ int prog_fd = -1;
-	__u32 id, wanted;
-
-	if (w->node->config.level >= LEVEL_NFTABLES)
-		return 0;
-	prog_fd = bpfobj_prog(PIN_FROM_POD, err);
-	if (prog_fd < 0)
-		return prog_fd;
-	if (prog_id(prog_fd, &wanted) < 0 ||
-	    tc_query(host->ifindex, TC_HOOK_INGRESS, &id, NULL) < 0 || id != wanted)
-		return FAILED(err,
-			      "host interface '%s' does not carry the TC program ctnat_from_pod",
-			      host->name);
-	return 0;
-}
-
 int check_attachment(struct attachment_work *w, struct err *err)
 {
 	struct link host, pod;
@@ -252,7 +233,7 @@ int check_attachment(struct attachment_work *w, struct err *err)
 	if (!ret)
 		ret = check_links(w, &host, &pod, err);
 	if (!ret)
-		ret = check_program(w, &host, err);
+		ret = programs_verify(w->node, host.ifindex, DEVICE_POD, host.name, err);
 	if (!ret)
 		ret = check_host(w, &host, err);
 	if (!ret)

@@ -5,8 +5,8 @@
  * no maps and makes new ones, and an empty `pods` would hand out addresses that are in use. So
  * whoever makes maps first reads the pods back from what cannot vanish without them: the host
  * link's alias says network, container and interface, and the routes to it that bear our protocol
- * number say the addresses. Then from_pod is put on every such link anew, because the one that is
- * there asks the old maps.
+ * number say the addresses. Then the programs are put on every such link anew, because those that
+ * are there ask the old maps.
  *
  * An alias is set after the link is created, so a link without one belongs to an ADD that has not
  * finished; its own record, or DEL by the link's name, deals with that.
@@ -20,10 +20,9 @@
 #include "core/identity.h"
 #include "core/import.h"
 #include "core/journal.h"
-#include "kern/bpfobj.h"
+#include "core/programs.h"
 #include "kern/rtnl_link.h"
 #include "kern/rtnl_route.h"
-#include "kern/tcattach.h"
 
 int import_each_link(struct node *node,
 		     int (*fn)(const struct host_link *link, void *data, struct err *err),
@@ -117,30 +116,19 @@ int import_pods(struct node *node, struct err *err)
 	return import_each_link(node, import_link, node, err);
 }
 
-struct attaching {
-	int prog_fd;		/* -1: this level has none, and what is there goes */
-};
-
+/* The second program follows the first, which is there by tcx if the pod is shaped: then the
+ * bandwidth plugin's qdisc may be where a filter would go. */
 static int attach_link(const struct host_link *link, void *data, struct err *err)
 {
-	const struct attaching *im = data;
+	enum tc_way way = TC_CLSACT;
 	int ret;
 
-	ret = im->prog_fd < 0
-		      ? tc_detach(link->ifindex, TC_HOOK_INGRESS, err)
-		      : tc_attach(link->ifindex, TC_HOOK_INGRESS, TC_CLSACT, im->prog_fd, err);
+	tc_query(link->ifindex, TC_FROM_POD, NULL, &way, NULL);
+	ret = programs_attach(data, link->ifindex, DEVICE_POD, way, err);
 	return ret == -ENODEV ? 0 : ret;	/* it went meanwhile */
 }
 
 int import_attach(struct node *node, struct err *err)
 {
-	_cleanup_close_ int prog_fd = -1;
-	struct attaching im = { -1 };
-
-	if (node->config.level < LEVEL_NFTABLES) {
-		im.prog_fd = prog_fd = bpfobj_prog(PIN_FROM_POD, err);
-		if (prog_fd < 0)
-			return prog_fd;
-	}
-	return import_each_link(node, attach_link, &im, err);
+	return import_each_link(node, attach_link, node, err);
 }

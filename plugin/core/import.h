@@ -8,7 +8,7 @@
 /* Records every attachment that has a host link, unless it is recorded. Under the node's lock. */
 int import_pods(struct node *node, struct err *err);
 
-/* Puts the pinned from_pod on every host link; at a level without programs takes it off. */
+/* Puts the pinned programs on every host link; at a level without programs takes them off. */
 int import_attach(struct node *node, struct err *err);
 
 /* Every host link of ours with what its alias says; goes on while fn returns 0. */

@@ -28,6 +28,7 @@
 #include "base/cleanup.h"
 #include "core/basetable.h"
 #include "core/forwarding.h"
+#include "core/guard.h"
 #include "core/node.h"
 #include "core/node_build.h"
 #include "core/settings.h"

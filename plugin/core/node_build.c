@@ -17,6 +17,7 @@
 #include "base/hook.h"
 #include "core/basetable.h"
 #include "core/forwarding.h"
+#include "core/guard.h"
 #include "core/import.h"
 #include "core/journal.h"
 #include "core/node_build.h"
@@ -135,7 +136,9 @@ static int build_settings(const struct build *b, struct err *err)
 
 static int build_uplinks(const struct build *b, struct err *err)
 {
-	return uplinks_refresh(b->node, &b->net->node, err);
+	int ret = b->fresh ? uplinks_adopt(b->node, err) : 0;
+
+	return ret ? ret : uplinks_refresh(b->node, &b->net->node, err);
 }
 
 static int build_sysctls(const struct build *b, struct err *err)

@@ -17,7 +17,7 @@
  * forgets the source), so a second one of a worse metric stands behind it, for which the kernel
  * chooses: any address of the node, for 169.254.1.1 has scope host and is no choice. A node that
  * changes its address thus keeps its pods. from_pod is on the link before it is up, and lets
- * nothing through before the pod is ready.
+ * nothing through before the pod is ready; to_pod comes right after it.
  */
 #include <errno.h>
 #include <linux/if_addr.h>
@@ -29,14 +29,13 @@
 #include "base/cleanup.h"
 #include "core/import.h"
 #include "core/plumb.h"
+#include "core/programs.h"
 #include "core/uplink.h"
-#include "kern/bpfobj.h"
 #include "kern/netns.h"
 #include "kern/rtnl_addr.h"
 #include "kern/rtnl_link.h"
 #include "kern/rtnl_neigh.h"
 #include "kern/sysctl.h"
-#include "kern/tcattach.h"
 
 struct addr pod_gateway(int family)
 {
@@ -110,14 +109,8 @@ int plumb_link(struct attachment_work *w, struct err *err)
 
 int plumb_program(struct attachment_work *w, struct err *err)
 {
-	_cleanup_close_ int prog_fd = -1;
-
-	if (w->node->config.level >= LEVEL_NFTABLES)
-		return 0;
-	prog_fd = bpfobj_prog(PIN_FROM_POD, err);
-	return prog_fd < 0 ? prog_fd
-			   : tc_attach(w->record.ifindex, TC_HOOK_INGRESS,
-				       w->net->shaped ? TC_TCX : TC_CLSACT, prog_fd, err);
+	return programs_attach(w->node, w->record.ifindex, DEVICE_POD,
+			       w->net->shaped ? TC_TCX : TC_CLSACT, err);
 }
 
 /* ---- the host's side ------------------------------------------------------------------------- */
@@ -185,6 +178,9 @@ int plumb_host(struct attachment_work *w, struct err *err)
 		if (ret == -EEXIST)
 			ret = 0;
 	}
+	/* now the alias is set: from here on, who replaces the programs finds this link too */
+	if (!ret && !programs_stand(w->node))
+		ret = plumb_program(w, err);
 	return ret < 0 ? err_wrap(err, "interface '%s'", w->record.host_ifname) : 0;
 }
 

@@ -6,8 +6,12 @@
  * global address that is not deprecated, tentative or temporary: what the kernel itself would
  * choose for a new connection.
  *
- * Uplinks that are no longer wanted lose the guard before they leave the map: the map is the only
- * list of where guards are.
+ * A device that is no uplink any more stays in the map as a former one, for as long as it is there:
+ * pods may still be routed that way, and the guard on it must hold. No new flow takes its address.
+ *
+ * An address that the node has lost is no source for anybody: the entries that translate to it are
+ * deleted, so that the next packet of such a flow begins anew with an address that the node has. The
+ * kernel does the same for its own masquerade, and not for entries with a fixed address.
  */
 #include <errno.h>
 #include <linux/if_addr.h>
@@ -18,8 +22,9 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "core/guard.h"
 #include "core/uplink.h"
-#include "kern/bpfobj.h"
+#include "kern/ctnl.h"
 #include "kern/rtnl_addr.h"
 #include "kern/rtnl_link.h"
 #include "kern/rtnl_route.h"
@@ -46,20 +51,26 @@ static struct uplink *find(struct found *found, __u32 ifindex)
 	return NULL;
 }
 
+static void name_device(struct uplink *uplink, const struct link *link)
+{
+	uplink->mtu = link->mtu;
+	uplink->flags = link->type == ARPHRD_ETHER ? UPLINK_ETHERNET : 0;
+	memcpy(uplink->name, link->name, sizeof(uplink->name));
+}
+
 /* What the device is now, with the address that the kernel itself would choose. */
 static int describe(struct node *node, const struct link *link, struct uplink *out, struct err *err)
 {
 	static const __u32 unusable =
 		IFA_F_TENTATIVE | IFA_F_DEPRECATED | IFA_F_TEMPORARY | IFA_F_DADFAILED;
 	_cleanup_free_ struct ifaddr *addrs = NULL;
-	struct uplink uplink = { .mtu = link->mtu };
+	struct uplink uplink = { .flags = 0 };
 	size_t n;
 	int ret = rtnl_addr_list(&node->rt, link->ifindex, &addrs, &n, err);
 
 	if (ret < 0)
 		return ret;
-	uplink.flags = link->type == ARPHRD_ETHER ? UPLINK_ETHERNET : 0;
-	memcpy(uplink.name, link->name, sizeof(uplink.name));
+	name_device(&uplink, link);
 	for (size_t i = 0; i < n; i++) {
 		struct addr *addr = family_addr(&uplink, addr_family(&addrs[i].cidr.addr));
 
@@ -135,27 +146,88 @@ static int ask_routes(struct node *node, bool named, struct found *found, struct
 	return ret;
 }
 
-struct stale {
+/* ---- what was -------------------------------------------------------------------------------- */
+
+static bool is_local(struct node *node, const struct addr *addr)
+{
+	struct route route;
+
+	return rtnl_route_get(&node->rt, addr, &route, NULL) == 0 && route.type == RTN_LOCAL;
+}
+
+/* An address that the node has lost becomes zero, and what was translated to it ends. */
+static int settle_address(struct node *node, struct addr *addr, struct err *err)
+{
+	int ret;
+
+	if (addr_is_zero(addr) || is_local(node, addr))
+		return 0;
+	ret = ctnl_flush_snat(&node->nf, addr, NULL, err);
+	memset(addr, 0, sizeof(*addr));
+	return ret;
+}
+
+struct past {
+	struct node *node;
 	struct found *found;
-	int fd;
+	struct err *err;
 };
 
-static int drop_stale(const void *key, const void *value, void *data)
+/* Before the map forgets: a build that dies is done again, and finds the same addresses. */
+static int settle_uplink(const void *key, const void *value, void *data)
 {
 	__u32 ifindex = *(const __u32 *)key;
-	const struct stale *stale = data;
+	struct uplink uplink = *(const struct uplink *)value;
+	const struct past *past = data;
+	int fd = past->node->maps.fd[MAP_UPLINKS], ret;
+	struct link link;
 
-	(void)value;
-	if (find(stale->found, ifindex))
+	ret = settle_address(past->node, &uplink.v4, past->err);
+	if (!ret)
+		ret = settle_address(past->node, &uplink.v6, past->err);
+	if (ret < 0)
+		return ret;
+	if (find(past->found, ifindex))
 		return 0;
-	tc_detach(ifindex, TC_HOOK_EGRESS, NULL);
-	return map_delete(stale->fd, key);
+	ret = rtnl_link_get_index(&past->node->rt, ifindex, &link, past->err);
+	if (ret < 0 && ret != -ENODEV)
+		return ret;
+	if (ret == -ENODEV || strcmp(link.name, uplink.name)) {
+		ret = map_delete(fd, key);
+	} else {
+		name_device(&uplink, &link);
+		uplink.flags |= UPLINK_FORMER;
+		ret = map_set(fd, key, &uplink);
+	}
+	return ret < 0 ? err_set(past->err, ret, "write map 'uplinks'") : 0;
+}
+
+int uplinks_adopt(struct node *node, struct err *err)
+{
+	_cleanup_free_ struct link *links = NULL;
+	int fd = node->maps.fd[MAP_UPLINKS];
+	size_t n = 0;
+	int ret = rtnl_link_list(&node->rt, &links, &n, err);
+
+	for (size_t i = 0; i < n && !ret; i++) {
+		__u32 ifindex = links[i].ifindex;
+		struct uplink uplink = { .flags = 0 };
+
+		if (tc_query(ifindex, TC_TO_UPLINK, NULL, NULL, NULL) < 0)
+			continue;
+		name_device(&uplink, &links[i]);
+		uplink.flags |= UPLINK_FORMER;
+		ret = map_create(fd, &ifindex, &uplink);
+		ret = ret < 0 && ret != -EEXIST ? err_set(err, ret, "write map 'uplinks'") : 0;
+	}
+	return ret;
 }
 
 int uplinks_refresh(struct node *node, const struct node_settings *settings, struct err *err)
 {
 	struct found found = { .n = 0 };
-	struct stale stale = { &found, node->maps.fd[MAP_UPLINKS] };
+	struct past past = { node, &found, err };
+	int fd = node->maps.fd[MAP_UPLINKS];
 	__u32 mtu = 0;
 	int ret = add_named(node, settings, &found, err);
 
@@ -163,41 +235,51 @@ int uplinks_refresh(struct node *node, const struct node_settings *settings, str
 		ret = ask_routes(node, settings->n_uplinks > 0, &found, err);
 	if (ret < 0)
 		return err_wrap(err, "find the uplinks");
+	ret = map_each(fd, sizeof(__u32), sizeof(struct uplink), settle_uplink, &past);
 	for (size_t i = 0; i < found.n && !ret; i++) {
-		ret = map_set(stale.fd, &found.ifindex[i], &found.uplink[i]);
+		ret = map_set(fd, &found.ifindex[i], &found.uplink[i]);
+		if (ret < 0)
+			err_set(err, ret, "write map 'uplinks'");
 		if (!mtu || found.uplink[i].mtu < mtu)
 			mtu = found.uplink[i].mtu;
 	}
-	if (!ret)
-		ret = map_each(stale.fd, sizeof(__u32), sizeof(struct uplink), drop_stale, &stale);
 	if (ret < 0)
-		return err_set(err, ret, "write map 'uplinks'");
+		return ret;
 	node->config.mtu = settings->mtu ? settings->mtu : mtu ? mtu : MTU_DEFAULT;
 	return 0;
 }
 
+/* ---- what is --------------------------------------------------------------------------------- */
+
 /* Is the address still the node's? One that there was none of: is there still none? */
 static bool address_stands(struct node *node, const struct addr *was, const struct addr *now)
 {
-	struct route route;
-
-	if (addr_is_zero(was))
-		return addr_is_zero(now);
-	return rtnl_route_get(&node->rt, was, &route, NULL) == 0 && route.type == RTN_LOCAL;
+	return addr_is_zero(was) ? addr_is_zero(now) : is_local(node, was);
 }
+
+struct standing {
+	struct node *node;
+	unsigned int n;		/* uplinks that are no former ones */
+};
 
 static int stands(const void *key, const void *value, void *data)
 {
 	const struct uplink *was = value;
-	struct node *node = data;
+	struct standing *standing = data;
+	struct node *node = standing->node;
 	struct uplink now;
 	struct link link;
 
 	if (rtnl_link_get_index(&node->rt, *(const __u32 *)key, &link, NULL) < 0 ||
-	    strcmp(link.name, was->name) || describe(node, &link, &now, NULL) < 0 ||
-	    !address_stands(node, &was->v4, &now.v4) || !address_stands(node, &was->v6, &now.v6))
+	    strcmp(link.name, was->name) || describe(node, &link, &now, NULL) < 0)
 		return -ESTALE;
-	return 0;
+	/* a former one gets no new address, but may lose its old one */
+	if (was->flags & UPLINK_FORMER)
+		now.v4 = now.v6 = (struct addr){ { 0 } };
+	else
+		standing->n++;
+	return address_stands(node, &was->v4, &now.v4) && address_stands(node, &was->v6, &now.v6) ?
+		       0 : -ESTALE;
 }
 
 /* Does the way to the world go by an uplink that is known? The addresses stand for the rest of the
@@ -216,7 +298,8 @@ static bool way_out_known(struct node *node)
 		    route.type != RTN_UNICAST)
 			continue;
 		ifindex = route.oif;
-		if (map_get(node->maps.fd[MAP_UPLINKS], &ifindex, &uplink) < 0)
+		if (map_get(node->maps.fd[MAP_UPLINKS], &ifindex, &uplink) < 0 ||
+		    uplink.flags & UPLINK_FORMER)
 			return false;
 	}
 	return true;
@@ -225,11 +308,12 @@ static bool way_out_known(struct node *node)
 bool uplinks_stand(struct node *node, const struct node_settings *settings)
 {
 	int fd = node->maps.fd[MAP_UPLINKS];
+	struct standing standing = { node, 0 };
 
 	/* with no uplink at all: perhaps there is one by now */
-	return map_count(fd, sizeof(__u32)) > 0 &&
-	       !map_each(fd, sizeof(__u32), sizeof(struct uplink), stands, node) &&
-	       (settings->n_uplinks || way_out_known(node)) && !guard_verify(node, NULL);
+	return !map_each(fd, sizeof(__u32), sizeof(struct uplink), stands, &standing) &&
+	       standing.n > 0 && (settings->n_uplinks || way_out_known(node)) &&
+	       !guard_verify(node, NULL);
 }
 
 struct find_address {
@@ -243,6 +327,8 @@ static int note_address(const void *key, const void *value, void *data)
 	struct find_address *find = data;
 
 	(void)key;
+	if (uplink->flags & UPLINK_FORMER)
+		return 0;
 	find->addr = find->family == AF_INET ? uplink->v4 : uplink->v6;
 	return !addr_is_zero(&find->addr);
 }
@@ -254,71 +340,4 @@ struct addr uplink_address(const struct node *node, int family)
 	map_each(node->maps.fd[MAP_UPLINKS], sizeof(__u32), sizeof(struct uplink), note_address,
 		 &find);
 	return find.addr;
-}
-
-struct guard {
-	int prog_fd;
-	struct err *err;
-};
-
-static int attach_one(const void *key, const void *value, void *data)
-{
-	struct guard *guard = data;
-
-	(void)value;
-	return tc_attach(*(const __u32 *)key, TC_HOOK_EGRESS, TC_TCX, guard->prog_fd, guard->err);
-}
-
-static int verify_one(const void *key, const void *value, void *data)
-{
-	const struct uplink *uplink = value;
-	struct guard *guard = data;
-	__u32 id, wanted;
-	int ret = tc_query(*(const __u32 *)key, TC_HOOK_EGRESS, &id, guard->err);
-
-	if (!ret)
-		ret = prog_id(guard->prog_fd, &wanted);
-	if (!ret && id != wanted)
-		ret = -ESTALE;
-	return ret < 0 ? err_cni(guard->err, CNI_CHECK_FAILED,
-				 "uplink '%s' does not carry the guard program (ctnat_to_uplink)",
-				 uplink->name)
-		       : 0;
-}
-
-static int each_guard(struct node *node, int (*fn)(const void *, const void *, void *),
-		      struct err *err)
-{
-	_cleanup_close_ int prog_fd = -1;
-	struct guard guard = { -1, err };
-
-	if (node->config.level >= LEVEL_NFTABLES)
-		return 0;
-	guard.prog_fd = prog_fd = bpfobj_prog(PIN_TO_UPLINK, err);
-	if (prog_fd < 0)
-		return prog_fd;
-	return map_each(node->maps.fd[MAP_UPLINKS], sizeof(__u32), sizeof(struct uplink), fn,
-			&guard);
-}
-
-int guard_attach(struct node *node, struct err *err)
-{
-	return node->config.level < LEVEL_NFTABLES ? each_guard(node, attach_one, err)
-						   : guard_detach(node, err);
-}
-
-int guard_verify(struct node *node, struct err *err)
-{
-	return each_guard(node, verify_one, err);
-}
-
-int guard_detach(struct node *node, struct err *err)
-{
-	_cleanup_free_ struct link *links = NULL;
-	size_t n = 0;
-	int ret = rtnl_link_list(&node->rt, &links, &n, err);
-
-	for (size_t i = 0; i < n && !ret; i++)
-		ret = tc_detach(links[i].ifindex, TC_HOOK_EGRESS, err);
-	return ret;
 }

@@ -5,15 +5,20 @@
  * so a kernel that refuses bpf_ct_set_nat_info takes it. The maps are made first, by an object of
  * their own that needs nothing of the kernel but maps: so level `nftables` has them too, where
  * there is no BTF and no kfunc.
+ *
+ * The pins are what every later ADD attaches. A program that is loaded anew is pinned beside the old
+ * one and renamed over it, so that there is no moment without.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include "base/cleanup.h"
@@ -23,9 +28,13 @@
 #include "maps.skel.h"
 #include "selftest.skel.h"
 
-static const char *const prog_paths[PIN_MAX] = {
-	[PIN_FROM_POD] = PIN_DATAPATH "/from_pod",
-	[PIN_TO_UPLINK] = PIN_DATAPATH "/to_uplink",
+#define PIN_NEW PIN_DATAPATH "/new"	/* on its way to be one of the four */
+
+static const char *const prog_paths[TC_PROGS] = {
+	[TC_FROM_POD] = PIN_DATAPATH "/from_pod",
+	[TC_TO_POD] = PIN_DATAPATH "/to_pod",
+	[TC_FROM_UPLINK] = PIN_DATAPATH "/from_uplink",
+	[TC_TO_UPLINK] = PIN_DATAPATH "/to_uplink",
 };
 
 static const char *const level_names[] = {
@@ -106,17 +115,41 @@ int bpfobj_make_maps(struct maps *out, struct err *err)
 	return ret < 0 ? ret : maps_open(out, err);
 }
 
-static int pin_one(struct bpf_program *prog, enum prog_pin pin, struct err *err)
+static int pin_one(struct bpf_object *obj, enum tc_prog prog, struct err *err)
 {
+	struct bpf_program *loaded = bpf_object__find_program_by_name(obj, tc_name(prog));
 	int ret;
 
-	if (unlink(prog_paths[pin]) < 0 && errno != ENOENT)
-		return err_set(err, -errno, "remove old pin '%s'", prog_paths[pin]);
-	ret = bpf_program__pin(prog, prog_paths[pin]);
-	return ret < 0 ? err_set(err, ret, "pin program at '%s'", prog_paths[pin]) : 0;
+	if (unlink(PIN_NEW) < 0 && errno != ENOENT)
+		return err_set(err, -errno, "remove '%s'", PIN_NEW);
+	ret = bpf_program__pin(loaded, PIN_NEW);
+	if (!ret && rename(PIN_NEW, prog_paths[prog]) < 0)
+		ret = -errno;
+	return ret < 0 ? err_set(err, ret, "pin program at '%s'", prog_paths[prog]) : 0;
 }
 
-static int load_at(enum datapath_level level, struct err *err)
+/* Of this clock one tick is one jiffy, whatever else the kernel counts time by. */
+static __u32 jiffies_a_second(void)
+{
+	struct timespec tick = { 0 };
+
+	clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+	return tick.tv_nsec ? 1000000000 / tick.tv_nsec : 1;
+}
+
+struct kernel_facts bpfobj_kernel_facts(void)
+{
+	struct kernel_facts facts = { .hz = jiffies_a_second() };
+	struct btf *btf = btf__load_vmlinux_btf();
+
+	/* without BTF the programs do not load, and say so */
+	facts.has_cast = btf && btf__find_by_name_kind(btf, "bpf_cast_to_kern_ctx",
+						       BTF_KIND_FUNC) > 0;
+	btf__free(btf);
+	return facts;
+}
+
+static int load_at(enum datapath_level level, const struct kernel_facts *facts, struct err *err)
 {
 	struct ctnat_bpf *skel;
 	int ret;
@@ -126,18 +159,17 @@ static int load_at(enum datapath_level level, struct err *err)
 	if (!skel)
 		return err_set(err, -errno, "open the embedded BPF programs");
 	skel->rodata->level = level;
+	skel->rodata->hz = facts->hz;
+	skel->rodata->kernel_cast = facts->has_cast;
 	ret = use_pins(skel->obj, err);
 	if (ret < 0)
 		goto out;
 	ret = ctnat_bpf__load(skel);
-	if (ret < 0) {
+	if (ret < 0)
 		err_set(err, ret, "the kernel refuses the programs of level '%s' (%s)",
 			level_name(level), complaint);
-		goto out;
-	}
-	ret = pin_one(skel->progs.ctnat_from_pod, PIN_FROM_POD, err);
-	if (!ret)
-		ret = pin_one(skel->progs.ctnat_to_uplink, PIN_TO_UPLINK, err);
+	for (enum tc_prog prog = 0; prog < TC_PROGS && !ret; prog++)
+		ret = pin_one(skel->obj, prog, err);
 out:
 	ctnat_bpf__destroy(skel);
 	return ret;
@@ -145,7 +177,7 @@ out:
 
 static void remove_pins(void)
 {
-	for (int i = 0; i < PIN_MAX; i++)
+	for (int i = 0; i < TC_PROGS; i++)
 		unlink(prog_paths[i]);
 }
 
@@ -154,11 +186,13 @@ int bpfobj_load(enum datapath_level wanted, enum datapath_level *level, char *re
 {
 	enum datapath_level first = wanted == LEVEL_NONE ? LEVEL_FULL : wanted;
 	enum datapath_level last = wanted == LEVEL_NONE ? LEVEL_ASSISTED : wanted;
+	struct kernel_facts facts;
 
 	libbpf_set_print(print_complaint);
+	facts = bpfobj_kernel_facts();
 	snprintf(reason, size, "%s", wanted > LEVEL_FULL ? "configured" : "");
 	for (enum datapath_level try = first; try <= last && try < LEVEL_NFTABLES; try++) {
-		int ret = load_at(try, err);
+		int ret = load_at(try, &facts, err);
 
 		if (!ret) {
 			*level = try;
@@ -173,11 +207,32 @@ int bpfobj_load(enum datapath_level wanted, enum datapath_level *level, char *re
 	return 0;
 }
 
-int bpfobj_prog(enum prog_pin pin, struct err *err)
+static int open_pin(enum tc_prog prog, struct err *err)
 {
-	int fd = bpf_obj_get(prog_paths[pin]);
+	int fd = bpf_obj_get(prog_paths[prog]);
 
-	return fd < 0 ? err_set(err, -errno, "open pinned program '%s'", prog_paths[pin]) : fd;
+	return fd < 0 ? err_set(err, -errno, "open pinned program '%s'", prog_paths[prog]) : fd;
+}
+
+int bpfobj_attach(int ifindex, enum tc_prog prog, enum tc_way way, struct err *err)
+{
+	_cleanup_close_ int fd = open_pin(prog, err);
+
+	return fd < 0 ? fd : tc_attach(ifindex, prog, way, fd, err);
+}
+
+int bpfobj_verify(int ifindex, enum tc_prog prog, struct err *err)
+{
+	_cleanup_close_ int fd = open_pin(prog, err);
+	__u32 id, pinned;
+	int ret = fd < 0 ? fd : tc_query(ifindex, prog, &id, NULL, err);
+
+	if (ret < 0)
+		return ret;
+	ret = prog_id(fd, &pinned);
+	if (ret < 0)
+		return err_set(err, ret, "id of pinned program '%s'", prog_paths[prog]);
+	return id == pinned ? 0 : err_set(err, -ESTALE, "%s of interface %d", tc_name(prog), ifindex);
 }
 
 static int run_selftest(int prog_fd, struct err *err)
@@ -196,28 +251,31 @@ static int run_selftest(int prog_fd, struct err *err)
 	return 0;
 }
 
+/* Within our own namespace, from which netns_run() comes back: the entry is in nobody else's table
+ * and dies with the new one. */
+static int selftest_apart(void *data, struct err *err)
+{
+	if (unshare(CLONE_NEWNET) < 0)
+		return err_set(err, -errno, "make a network namespace for the selftest");
+	return run_selftest(*(const int *)data, err);
+}
+
 int bpfobj_selftest(struct err *err)
 {
 	_cleanup_close_ int self = netns_open_self(err);
 	struct selftest_bpf *skel;
-	int ret;
+	int prog_fd, ret;
 
 	if (self < 0)
 		return self;
+	complaint[0] = '\0';
 	libbpf_set_print(print_complaint);
 	skel = selftest_bpf__open_and_load();
 	if (!skel)
 		return err_set(err, -errno, "load the selftest of conntrack insertion (%s)",
 			       complaint);
-	/* A namespace of its own: its entry is in nobody else's table and dies with it. */
-	if (unshare(CLONE_NEWNET) < 0) {
-		ret = err_set(err, -errno, "make a network namespace for the selftest");
-	} else {
-		ret = run_selftest(bpf_program__fd(skel->progs.ctnat_selftest), err);
-		if (setns(self, CLONE_NEWNET) < 0)
-			ret = err_set(err, -errno,
-				      "come back from the selftest's network namespace");
-	}
+	prog_fd = bpf_program__fd(skel->progs.ctnat_selftest);
+	ret = netns_run(self, self, selftest_apart, &prog_fd, err);
 	selftest_bpf__destroy(skel);
 	return ret;
 }

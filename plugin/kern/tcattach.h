@@ -12,14 +12,18 @@
  *	clsact	attaches in 0.2 ms, but excludes the `ingress` qdisc of the bandwidth plugin
  *
  * So pods get clsact, and tcx if somebody will shape them; uplinks, which are attached to once, get
- * tcx.
+ * tcx. On an `ingress` qdisc the kernel takes a filter for the egress and runs it on the ingress:
+ * what is not attached by tcx must be on a device whose qdisc is ours or clsact.
  */
 #include "abi.h"
 #include "base/err.h"
 
-enum tc_hook {
-	TC_HOOK_INGRESS,	/* ctnat_from_pod */
-	TC_HOOK_EGRESS,		/* ctnat_to_uplink */
+enum tc_prog {
+	TC_FROM_POD,		/* ingress of the host's side of a pod's veth */
+	TC_TO_POD,		/* its egress */
+	TC_FROM_UPLINK,		/* ingress of an uplink */
+	TC_TO_UPLINK,		/* its egress: the guard */
+	TC_PROGS,
 };
 
 enum tc_way {
@@ -27,13 +31,17 @@ enum tc_way {
 	TC_CLSACT,
 };
 
+/* "ctnat_from_pod". */
+const char *tc_name(enum tc_prog prog);
+
 /* Attaches prog_fd. One of ours that is there is replaced in one step, by the way
  * it is attached. */
-int tc_attach(int ifindex, enum tc_hook hook, enum tc_way way, int prog_fd, struct err *err);
+int tc_attach(int ifindex, enum tc_prog prog, enum tc_way way, int prog_fd, struct err *err);
 /* Removes ours, whichever it is. Success if there is none or no such device. */
-int tc_detach(int ifindex, enum tc_hook hook, struct err *err);
-/* The id of our program there, in *id; -ENOENT if there is none. */
-int tc_query(int ifindex, enum tc_hook hook, __u32 *id, struct err *err);
+int tc_detach(int ifindex, enum tc_prog prog, struct err *err);
+/* The id of our program there and the way it is attached; -ENOENT if there is none. Either of the
+ * two may be NULL. */
+int tc_query(int ifindex, enum tc_prog prog, __u32 *id, enum tc_way *way, struct err *err);
 
 /* Id of a loaded program. */
 int prog_id(int prog_fd, __u32 *id);

@@ -83,7 +83,7 @@ static int add_host_side(struct nl *nl, int pod, int prog, double *alone, struct
 	if ((ret = rtnl_veth_add(nl, &veth, err)) || (ret = rtnl_link_get_name(nl, HOST_LINK, &link, err)))
 		return ret;
 	*alone -= now_us();
-	ret = tc_attach(link.ifindex, TC_HOOK_INGRESS, TC_CLSACT, prog, err);
+	ret = tc_attach(link.ifindex, TC_FROM_POD, TC_CLSACT, prog, err);
 	*alone += now_us();
 
 	gateway.ifindex = route.oif = link.ifindex;

@@ -20,6 +20,7 @@
 
 #include "abi.h"
 #include "ctnat.skel.h"
+#include "kern/bpfobj.h"
 #include "tests/bpf/proprietary.skel.h"
 #include "tests/bpf/reject.skel.h"
 
@@ -136,6 +137,19 @@ static void both_levels_need_the_lookup(void **state)
 	bpf_object__close(obj);
 }
 
+/* 6.1: a probe takes the place of the cast. */
+static void no_level_needs_the_cast(void **state)
+{
+	(void)state;
+	for (enum datapath_level level = LEVEL_FULL; level < LEVEL_NFTABLES; level++) {
+		struct bpf_object *obj = open_without("bpf_cast_to_kern_ctx", level);
+
+		if (bpf_object__load(obj))
+			fail_msg("level %d wants bpf_cast_to_kern_ctx", level);
+		bpf_object__close(obj);
+	}
+}
+
 struct cost {
 	unsigned int verified, xlated;
 };
@@ -175,6 +189,7 @@ static void programs_stay_within_their_budget(void **state)
 		enum datapath_level level;
 		const char *name;
 	} levels[] = { { LEVEL_FULL, "full" }, { LEVEL_ASSISTED, "assisted" } };
+	const struct kernel_facts facts = bpfobj_kernel_facts();
 	struct bpf_program *prog;
 
 	(void)state;
@@ -183,6 +198,7 @@ static void programs_stay_within_their_budget(void **state)
 
 		assert_non_null(skel);
 		skel->rodata->level = levels[i].level;
+		skel->rodata->kernel_cast = facts.has_cast;
 		assert_int_equal(ctnat_bpf__load(skel), 0);
 		bpf_object__for_each_program(prog, skel->obj) {
 			const char *name = bpf_program__name(prog);
@@ -212,6 +228,7 @@ int main(void)
 		cmocka_unit_test(kfuncs_are_for_gpl_programs),
 		cmocka_unit_test(assisted_needs_no_function_that_inserts),
 		cmocka_unit_test(both_levels_need_the_lookup),
+		cmocka_unit_test(no_level_needs_the_cast),
 		cmocka_unit_test(programs_stay_within_their_budget),
 	};
 

@@ -28,16 +28,16 @@ static struct err err;
 
 static void attach(void)
 {
-	if (tc_attach(dp.host0, TC_HOOK_INGRESS, TC_CLSACT, dp.from_pod, &err) ||
-	    tc_attach(dp.eth0, TC_HOOK_EGRESS, TC_TCX, dp.to_uplink, &err))
+	if (tc_attach(dp.host0, TC_FROM_POD, TC_CLSACT, dp.from_pod, &err) ||
+	    tc_attach(dp.eth0, TC_TO_UPLINK, TC_TCX, dp.to_uplink, &err))
 		fail_msg("%s", err.msg);
 }
 
 static int detach(void **state)
 {
 	(void)state;
-	tc_detach(dp.host0, TC_HOOK_INGRESS, &err);
-	tc_detach(dp.eth0, TC_HOOK_EGRESS, &err);
+	tc_detach(dp.host0, TC_FROM_POD, &err);
+	tc_detach(dp.eth0, TC_TO_UPLINK, &err);
 	return 0;
 }
 

@@ -90,10 +90,15 @@ anew() {
 }
 
 @test "TC program: of the pod, of the uplink" {
-	in_node "$BUILD/tests/tools/break" detach-from-pod "$LINK"
-	blames "host interface '$LINK' does not carry the TC program ctnat_from_pod"
-	in_node "$BUILD/tests/tools/break" detach-to-uplink eth0
-	refused 102 "uplink 'eth0' does not carry the guard program" CHECK a
+	local prog
+	for prog in from_pod to_pod; do
+		in_node "$BUILD/tests/tools/break" detach-${prog/_/-} "$LINK"
+		blames "host interface '$LINK' does not carry the TC program ctnat_$prog"
+	done
+	for prog in from_uplink to_uplink; do
+		in_node "$BUILD/tests/tools/break" detach-${prog/_/-} eth0
+		blames "uplink 'eth0' does not carry the TC program ctnat_$prog"
+	done
 }
 
 # records MAP: the pinned map's entries, as "key = value" in bpftool's own bytes.

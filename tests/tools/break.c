@@ -26,9 +26,29 @@ static int flush(const char *unused, struct err *err)
 	return ctfill_flush(err);
 }
 
+static int detach(const char *link, enum tc_prog prog, struct err *err)
+{
+	return tc_detach(if_nametoindex(link), prog, err);
+}
+
 static int detach_from_pod(const char *link, struct err *err)
 {
-	return tc_detach(if_nametoindex(link), TC_HOOK_INGRESS, err);
+	return detach(link, TC_FROM_POD, err);
+}
+
+static int detach_to_pod(const char *link, struct err *err)
+{
+	return detach(link, TC_TO_POD, err);
+}
+
+static int detach_from_uplink(const char *link, struct err *err)
+{
+	return detach(link, TC_FROM_UPLINK, err);
+}
+
+static int detach_to_uplink(const char *link, struct err *err)
+{
+	return detach(link, TC_TO_UPLINK, err);
 }
 
 /* By one that has its name and accepts everything, without a look. */
@@ -42,12 +62,7 @@ static int replace_from_pod(const char *link, struct err *err)
 
 	if (fd < 0)
 		return err_set(err, -errno, "load a program");
-	return tc_attach(if_nametoindex(link), TC_HOOK_INGRESS, TC_CLSACT, fd, err);
-}
-
-static int detach_to_uplink(const char *link, struct err *err)
-{
-	return tc_detach(if_nametoindex(link), TC_HOOK_EGRESS, err);
+	return tc_attach(if_nametoindex(link), TC_FROM_POD, TC_CLSACT, fd, err);
 }
 
 static const struct {
@@ -57,7 +72,9 @@ static const struct {
 	{ "fill", "COUNT", fill },		/* that many assured conntrack entries */
 	{ "flush", "", flush },			/* no conntrack entry at all */
 	{ "detach-from-pod", "LINK", detach_from_pod },
+	{ "detach-to-pod", "LINK", detach_to_pod },
 	{ "replace-from-pod", "LINK", replace_from_pod },
+	{ "detach-from-uplink", "LINK", detach_from_uplink },
 	{ "detach-to-uplink", "LINK", detach_to_uplink },
 };
 
