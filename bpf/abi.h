@@ -250,8 +250,6 @@ struct flow {
 	X(FORGOTTEN, "forgotten", "SYN, FIN or RST: the flow goes through the stack again") \
 	X(ENDED_EGRESS, "ended_egress", \
 	  "an entry was ended: its source address is not the node's, or of another uplink") \
-	X(ENDED_UNADMITTED, "ended_unadmitted", \
-	  "an entry was ended: answered, though nothing of the flow was let out (a firewall)") \
 	X(UPLINK_PASS, "uplink_pass", "from an uplink: passed, no established flow of a pod") \
 	X(UPLINK_CACHED, "uplink_cached", \
 	  "from an uplink: passed, asked within the last second") \
@@ -270,6 +268,8 @@ struct flow {
 	  "dropped: link-local source, and neither neighbour discovery nor MLD, or too much") \
 	X(DROP_NESTED_TAG, "nested_tag", \
 	  "dropped: two VLAN tags, behind which the kernel would find what was not checked") \
+	X(DROP_UNADMITTED, "unadmitted", \
+	  "dropped: of a flow of which nothing was let out (a firewall); its entry was ended") \
 	X(DROP_DYING, "dying", "dropped: the pod is being deleted") \
 	X(DROP_LEAK, "leak", "guard: dropped, would have left with a pod's address")
 

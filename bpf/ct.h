@@ -22,9 +22,8 @@
  * before.
  *
  * The entry is there before FORWARD has judged its first packet. Let out, the packet is seen by
- * to_uplink, which marks the entry as admitted (learn.h). If an answer comes to an entry that never
- * was, a firewall dropped what it would be an answer to: from_uplink ends the entry (follow.h), and
- * the packet is to the node what it would have been without us.
+ * to_uplink, which marks the entry as admitted. What comes back to an entry that never was, to_pod
+ * drops, and ends the entry: a firewall dropped what it would be an answer to (admit.h).
  */
 #include "flow.h"
 #include "kfunc_ct.h"
@@ -44,11 +43,14 @@ struct ct_key {
 	__u8 proto;
 };
 
-/* Computed anew for each call: the verifier no longer knows what stood beside memory that a kfunc
- * was given. */
+/* Computed and bounded anew for each call: the verifier no longer knows what stood beside memory
+ * that a kfunc was given. */
 static __always_inline __u32 tuple_size(const struct ct_key *key)
 {
-	return key->v4 ? sizeof(key->tuple.ipv4) : sizeof(key->tuple.ipv6);
+	__u32 size = key->v4 ? sizeof(key->tuple.ipv4) : sizeof(key->tuple.ipv6);
+
+	barrier_var(size);
+	return size <= sizeof(key->tuple) ? size : sizeof(key->tuple);
 }
 
 static __always_inline struct ct_key key_of(const struct pkt *pkt, const struct addr *src,

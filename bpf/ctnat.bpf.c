@@ -51,7 +51,7 @@ static __noinline enum reason short_way_of_pod(struct __sk_buff *skb, struct con
 {
 	struct plain plain;
 
-	return take_short_way(skb, cfg, &plain);
+	return arrives_plain(skb, &plain) ? take_short_way(skb, cfg, &plain) : GO_ON;
 }
 
 /* What conntrack and the stack must be asked about. */
@@ -89,7 +89,7 @@ int ctnat_from_pod(struct __sk_buff *skb)
 
 	if (!cfg)
 		return TC_ACT_UNSPEC;
-	reason = short_way_of_pod(skb, cfg);
+	reason = cfg->short_way == SHORT_OFF ? GO_ON : short_way_of_pod(skb, cfg);
 	if (reason == GO_ON)
 		reason = judge_pods(skb, cfg);
 	return leave(skb, reason);
@@ -99,10 +99,11 @@ SEC("tc")
 int ctnat_to_pod(struct __sk_buff *skb)
 {
 	struct config *cfg = get_config();
+	enum reason reason = judge_answer_to(skb);
 
-	if (cfg)
-		watch(skb, cfg, true);
-	return leave(skb, REASON_POD_PASS);
+	if (reason == GO_ON && cfg)
+		reason = watch(skb, cfg, true);
+	return leave(skb, reason == GO_ON ? REASON_POD_PASS : reason);
 }
 
 /* The same steps, counted apart: most of an uplink's packets are no pod's. */
@@ -125,29 +126,32 @@ SEC("tc")
 int ctnat_from_uplink(struct __sk_buff *skb)
 {
 	struct config *cfg = get_config();
+	enum reason reason = GO_ON;
 	struct plain plain;
-	enum reason reason;
 
-	if (!cfg)
-		return TC_ACT_UNSPEC;
-	reason = take_short_way(skb, cfg, &plain);
-	if (reason == GO_ON && plain.key.proto)
-		reason = follow_in(skb, cfg, &plain, generation_of(cfg, skb->ifindex));
+	if (cfg && cfg->short_way != SHORT_OFF && arrives_plain(skb, &plain)) {
+		reason = take_short_way(skb, cfg, &plain);
+		if (reason == GO_ON)
+			reason = follow_in(skb, cfg, &plain, generation_of(cfg, skb->ifindex));
+	}
 	return leave(skb, from_uplink(reason));
 }
 
 SEC("tc")
 int ctnat_to_uplink(struct __sk_buff *skb)
 {
-	enum reason reason = REASON_GUARD_NOT_POD;
+	enum reason reason, verdict = REASON_GUARD_NOT_POD;
 	struct config *cfg = get_config();
 	struct addr src, dst;
 
 	if (is_ip(skb) && load_addrs(skb, &src, &dst) && bpf_map_lookup_elem(&pods, &src))
-		reason = class_of(&dst) == CLASS_LEAVE ? REASON_GUARD_PASS : REASON_DROP_LEAK;
-	if (cfg && reason < REASON_DROP_FIRST)
-		watch(skb, cfg, false);
-	return leave(skb, reason);
+		verdict = class_of(&dst) == CLASS_LEAVE ? REASON_GUARD_PASS : REASON_DROP_LEAK;
+	if (cfg && verdict != REASON_DROP_LEAK) {
+		reason = watch(skb, cfg, false);
+		if (reason != GO_ON)
+			verdict = reason;
+	}
+	return leave(skb, verdict);
 }
 
 char _license[] SEC("license") = "GPL";

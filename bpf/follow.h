@@ -3,16 +3,10 @@
 #define CTNAT_FOLLOW_H
 
 /* Packets of flows that conntrack knows: what an entry tells us, and when one has to end. */
+#include "admit.h"
 #include "ct.h"
 #include "route.h"
 #include "short.h"
-
-/*
- * The packet that an entry of BPF's was made for was let out. A status bit without other effect
- * says so: of those that a program may set it is the one that the kernel reads of unconfirmed
- * entries only (nf_conntrack_helper.c), and every entry we meet is confirmed.
- */
-#define IPS_ADMITTED IPS_HELPER
 
 /*
  * Does this packet show that an insert was answered? TCP: it is the handshake's third. UDP: the
@@ -38,14 +32,6 @@ static __always_inline bool is_reopening(const struct pkt *pkt, const struct nf_
 				     ct->proto.tcp.state == TCP_CONNTRACK_CLOSE);
 }
 
-/* Entries of ours: made for a pod and a destination of class bpf, without any extension. The
- * kernel's masquerade has one, and looks after its own. */
-static __always_inline bool is_bpfs(const struct nf_conn *ct, const struct addr *dst)
-{
-	return level == LEVEL_FULL && (ct->status & IPS_SRC_NAT) && !ct->ext &&
-	       class_of(dst) == CLASS_BPF;
-}
-
 /* UDP that nobody has answered yet, and perhaps nobody will: there is nothing to learn of it. */
 static __always_inline bool is_unanswered(const struct nf_conn *ct, __u32 proto)
 {
@@ -65,14 +51,7 @@ static __always_inline bool is_homeless(struct __sk_buff *skb, const struct pkt 
 	if (!is_established(ct, pkt->proto) && !is_unanswered(ct, pkt->proto))
 		return false;
 	copy_addr(&egress, &to, pkt->v4);
-	return is_bpfs(ct, &pkt->dst) && !is_still_ours(skb, pkt, &egress);
-}
-
-/* The first packets of an entry that BPF made, until one of them was let out. */
-static __always_inline bool awaits_admission(const struct nf_conn *ct)
-{
-	return level == LEVEL_FULL &&
-	       (ct->status & (IPS_SRC_NAT | IPS_SEEN_REPLY | IPS_ADMITTED)) == IPS_SRC_NAT;
+	return is_bpfs(ct->status) && !is_still_ours(skb, pkt, &egress);
 }
 
 static __always_inline struct flow_key arrival_of(const struct __sk_buff *skb,
@@ -110,15 +89,17 @@ static __noinline enum reason follow_out(struct __sk_buff *skb, const struct con
 			end = REASON_ENDED_EGRESS;
 		else if (is_first_answer(pkt, ct))
 			charge_insert(skb, -1);
-		else if (awaits_admission(ct))
+		else if (awaits_admission(ct->status))
 			skb->tc_index = TOLD_OPENED;
 	}
 	if (end != GO_ON && bpf_ct_change_timeout(ct, 0))
 		end = GO_ON;
-	if (end == GO_ON && is_unanswered(ct, pkt->proto))
-		note_stack(cfg, &arrival, generation);
-	else if (end == GO_ON && (pkt->proto != IPPROTO_TCP || is_data_segment(pkt->tcp_flags)))
-		reason = note_asked(skb, cfg, &arrival, generation, ct);
+	if (end == GO_ON && !awaits_admission(ct->status)) {
+		if (is_unanswered(ct, pkt->proto))
+			note_stack(cfg, &arrival, generation);
+		else if (pkt->proto != IPPROTO_TCP || is_data_segment(pkt->tcp_flags))
+			reason = note_asked(skb, cfg, &arrival, generation, ct);
+	}
 	bpf_ct_release(ct);
 	if (end == GO_ON)
 		return reason;
@@ -126,20 +107,6 @@ static __noinline enum reason follow_out(struct __sk_buff *skb, const struct con
 	/* This look-up removes it from the table. If it finds one, another CPU has opened the flow
 	 * again. */
 	return ct_exists(skb, &key) ? REASON_PASS_ESTABLISHED : GO_ON;
-}
-
-/* Is this the answer to a packet that was never let out? */
-static __always_inline bool is_unadmitted(const struct nf_conn *ct, bool v4)
-{
-	union nf_inet_addr from = ct->tuplehash[CT_DIR_ORIGINAL].tuple.src.u3;
-	union nf_inet_addr to = ct->tuplehash[CT_DIR_ORIGINAL].tuple.dst.u3;
-	struct addr src, dst;
-
-	if (!awaits_admission(ct))
-		return false;
-	copy_addr(&src, &from, v4);
-	copy_addr(&dst, &to, v4);
-	return bpf_map_lookup_elem(&pods, &src) && is_bpfs(ct, &dst);
 }
 
 /* The same for what comes from an uplink. */
@@ -156,30 +123,11 @@ static __noinline enum reason follow_in(struct __sk_buff *skb, const struct conf
 	ct = ct_lookup(skb, &key, &dir);
 	if (!ct)
 		return reason;
-	if (dir == CT_DIR_REPLY && is_unadmitted(ct, plain->v4)) {
-		if (!bpf_ct_change_timeout(ct, 0))
-			reason = REASON_ENDED_UNADMITTED;
-	} else if (is_data_segment(plain->tcp_flags) &&
-		   note_asked(skb, cfg, &plain->key, generation, ct) == REASON_PASS_ASKED) {
+	if (is_data_segment(plain->tcp_flags) &&
+	    note_asked(skb, cfg, &plain->key, generation, ct) == REASON_PASS_ASKED)
 		reason = REASON_PASS_ASKED;
-	}
 	bpf_ct_release(ct);
 	return reason;
-}
-
-/* To be called for a packet that leaves by an uplink and was told of as `opened`. */
-static __noinline void admit(struct __sk_buff *skb, const struct flow_key *leaves)
-{
-	struct ct_key key = key_of_inverse(leaves);
-	struct nf_conn *ct;
-	__u8 dir;
-
-	ct = ct_lookup(skb, &key, &dir);
-	if (!ct)
-		return;
-	if (dir == CT_DIR_REPLY)
-		bpf_ct_change_status(ct, ct->status | IPS_ADMITTED);
-	bpf_ct_release(ct);
 }
 
 #endif

@@ -59,6 +59,7 @@ struct dst_entry {
 struct sk_buff {
 	struct net_device *dev;
 	unsigned long _skb_refdst;	/* a pointer, with a flag in its last bit */
+	unsigned long _nfct;		/* a pointer, with enum ip_conntrack_info in the last three */
 	__u8 ip_summed : 2;
 };
 
@@ -92,6 +93,20 @@ static __always_inline __u8 checksum_kind(struct __sk_buff *ctx)
 	}
 	skb = bpf_cast_to_kern_ctx(ctx);
 	return BPF_CORE_READ_BITFIELD(skb, ip_summed);
+}
+
+/* The entry that conntrack found for a packet behind its hooks, to be read with BPF_CORE_READ()
+ * alone, and what it is to the packet. NULL: none. */
+static __always_inline const struct nf_conn *entry_of(struct __sk_buff *ctx, __u8 *info)
+{
+	unsigned long nfct;
+
+	if (kernel_cast)
+		nfct = ((struct sk_buff *)bpf_cast_to_kern_ctx(ctx))->_nfct;
+	else
+		nfct = BPF_CORE_READ((struct sk_buff *)ctx, _nfct);
+	*info = nfct & 7;
+	return (const void *)(nfct & ~7ul);
 }
 
 /* Has the node IPsec policies? Asked of each packet, for the first one that a policy is missed by

@@ -44,6 +44,7 @@ struct nf_conntrack_man {
 struct nf_conntrack_target {
 	union nf_inet_addr u3;
 	union nf_conntrack_man_proto u;
+	__u8 protonum;
 };
 
 /* Each entry has two: as packets of that direction arrive, before any translation. */

@@ -4,7 +4,7 @@
 
 /*
  * Egress: what became of a packet that was told of at ingress. Theory of the answers in flow.h, of
- * the entries that wait to be let out in ct.h. A packet that nobody told us of costs one load.
+ * entries that wait to be admitted in admit.h. A packet that nobody told us of costs one load.
  */
 #include "follow.h"
 #include "short.h"
@@ -107,7 +107,7 @@ static __noinline bool recall(struct __sk_buff *skb, const struct config *cfg,
 	if (leaving->to_pod &&
 	    has_extension(ct, bpf_core_enum_value(enum nf_ct_ext_id, NF_CT_EXT_TIMEOUT)))
 		may = false;
-	if (may && !leaving->to_pod && dir == CT_DIR_ORIGINAL && is_bpfs(ct, &came->dst) &&
+	if (may && !leaving->to_pod && dir == CT_DIR_ORIGINAL && is_bpfs(ct->status) &&
 	    is_misplaced(skb->ifindex, &leaves->src)) {
 		may = false;
 		bpf_ct_change_timeout(ct, 0);
@@ -199,30 +199,30 @@ static __always_inline bool is_pods(const struct __sk_buff *skb, const struct ad
 	return pod && pod->state != STATE_DYING;
 }
 
-/* For a packet that the program lets pass. */
-static __always_inline void watch(struct __sk_buff *skb, const struct config *cfg, bool to_pod)
+/* For a packet that leaves through the stack. GO_ON: it may. */
+static __always_inline enum reason watch(struct __sk_buff *skb, const struct config *cfg,
+					 bool to_pod)
 {
 	struct leaving leaving = { .in = skb->ingress_ifindex, .to_pod = to_pod };
 	__u16 told = skb->tc_index;
 	struct flow_key came = {};
 
 	if (told != TOLD_ASKED && told != TOLD_OPENED)
-		return;
+		return GO_ON;
 	skb->tc_index = 0;
+	if (told == TOLD_OPENED)
+		return to_pod ? GO_ON : admit(skb);
 	if (!leaving.in || leaving.in == skb->ifindex || !parse_plain(skb, &leaving.plain))
-		return;
-	if (told == TOLD_OPENED) {
-		admit(skb, &leaving.plain.key);
-		return;
-	}
+		return GO_ON;
 	leaving.generation = generation_of(cfg, leaving.in);
 	leaving.out_epoch = epoch_of(skb->ifindex);
 	/* from one uplink to another it is no pod's flow */
 	if (to_pod ? !is_pods(skb, &leaving.plain.key.dst) :
 	    bpf_map_lookup_elem(&uplinks, &leaving.in) != NULL)
-		return;
+		return GO_ON;
 	if (recall(skb, cfg, &leaving, &came))
 		answer(skb, &leaving, &came);
+	return GO_ON;
 }
 
 #endif

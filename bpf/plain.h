@@ -105,4 +105,10 @@ static __always_inline bool parse_plain(struct __sk_buff *skb, struct plain *pla
 	return true;
 }
 
+/* The same of a packet that arrives: by its frame it is the node's. */
+static __always_inline bool arrives_plain(struct __sk_buff *skb, struct plain *plain)
+{
+	return skb->pkt_type == PACKET_HOST && !skb->vlan_present && parse_plain(skb, plain);
+}
+
 #endif

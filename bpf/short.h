@@ -5,6 +5,7 @@
 /*
  * The short way, at ingress: may a flow take it, and does this packet? Theory in flow.h.
  */
+#include "admit.h"
 #include "ct.h"
 #include "flow.h"
 #include "plain.h"
@@ -64,7 +65,7 @@ static __always_inline bool may_be_short(const struct nf_conn *ct, __u32 proto,
 	const struct net *net = ct->ct_net.net;
 	const struct nf_tcp_net *tcp = &net->ct.nf_ct_proto.tcp;
 
-	if (ct->status & STATUS_NEVER)
+	if ((ct->status & STATUS_NEVER) || awaits_admission(ct->status))
 		return false;
 	if (bpf_core_field_exists(ct->mark) && (ct->mark & cfg->stack_mark))
 		return false;
@@ -163,19 +164,14 @@ static __always_inline void rewrite(struct __sk_buff *skb, const struct plain *p
 	rewrite_segment(skb, flow, plain);
 }
 
-/*
- * Sends the packet the short way if there is an answer that says how. GO_ON: there is none, or
- * something is unusual; then plain->key.proto is 0 if the packet is not even plain.
- */
+/* Sends a plain packet the short way if there is an answer that says how. GO_ON: there is none. */
 static __always_inline enum reason take_short_way(struct __sk_buff *skb, const struct config *cfg,
-						  struct plain *plain)
+						  const struct plain *plain)
 {
 	struct flow *found, flow;
 	enum reason reason;
 
-	plain->key.proto = 0;
-	if (cfg->short_way == SHORT_OFF || skb->pkt_type != PACKET_HOST || skb->vlan_present ||
-	    !parse_plain(skb, plain) || !is_data_segment(plain->tcp_flags))
+	if (!is_data_segment(plain->tcp_flags))
 		return GO_ON;
 	found = bpf_map_lookup_elem(&flows, &plain->key);
 	if (!found || !copy_flow(found, flow_tag(&plain->key), &flow))
