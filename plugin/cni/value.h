@@ -2,8 +2,8 @@
 #ifndef CTNAT_CNI_VALUE_H
 #define CTNAT_CNI_VALUE_H
 
-/* JSON values that stand for addresses, names, marks and words. Each returns 0, or rejects the value
- * by its path. */
+/* JSON values that stand for addresses, names, marks and words. Each returns 0, or rejects the
+ * value by its path. */
 #include "base/addr.h"
 #include "cni/json.h"
 

@@ -6,8 +6,8 @@
  * a living pod; and for the last an operator may choose that a full node is a healthy one
  * (`statusWhenFull`). What is wrong in the configuration, and what a delegate says, keeps its own
  * code. A sysctl that somebody turned back, which no ADD undoes either (forwarding.c), makes it say
- * 51: pods are there, and connected badly or not at all. A node without base state is healthy if the
- * state can be made, so STATUS makes it, as an ADD would; and that tries, once a boot, whether
+ * 51: pods are there, and connected badly or not at all. A node without base state is healthy if
+ * the state can be made, so STATUS makes it, as an ADD would; and that tries, once a boot, whether
  * conntrack entries that BPF inserts live on this kernel (node.c).
  */
 #include "core/attachment.h"
