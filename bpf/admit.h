@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef CTNAT_ADMIT_H
+#define CTNAT_ADMIT_H
+
+/*
+ * Theory: the kernel confirms an entry of its own only after every hook has let the first packet
+ * through. BPF's entry is in the table before, and if FORWARD then drops the packet, the entry
+ * stays: an answer to it would be `ct state established`, and pass. So an entry of BPF's has to be
+ * admitted:
+ *
+ *	to_uplink	sees a packet leave that FORWARD judged as new: marks the entry
+ *	to_pod		drops what comes back to an entry without the mark, and ends the entry
+ *	to_uplink	drops what FORWARD took for established while there was no mark: the answer
+ *			was on its way to to_pod just then
+ *
+ * Whatever device an answer comes by, whatever shape it has, it must pass to_pod. The mark is in
+ * the entry itself, so it lives as long, and nothing has to be kept, or can be lost, beside it.
+ */
+#include "ct.h"
+#include "kernel.h"
+
+/*
+ * Of the status bits that a program may set, the one that the kernel reads of unconfirmed entries
+ * only (__nf_ct_try_assign_helper()); every entry we meet is confirmed.
+ */
+#define IPS_ADMITTED IPS_HELPER
+
+/*
+ * Entries that BPF made: source NAT is set up, destination NAT never will be, for the kernel leaves
+ * confirmed entries alone (nf_nat_setup_info()). Its own have both, if only as "no change".
+ */
+static __always_inline bool is_bpfs(unsigned long status)
+{
+	return (status & (IPS_SRC_NAT | IPS_NAT_DONE_MASK)) == (IPS_SRC_NAT | IPS_SRC_NAT_DONE);
+}
+
+static __always_inline bool awaits_admission(unsigned long status)
+{
+	return level == LEVEL_FULL && is_bpfs(status) && !(status & IPS_ADMITTED);
+}
+
+/* The same entry, acquired: a program may change none that it did not look up. */
+static __always_inline struct nf_conn *ct_acquire(struct __sk_buff *skb, const struct nf_conn *ct,
+						  bool v4)
+{
+	struct nf_conntrack_tuple *tuple;
+	union nf_inet_addr from, to;
+	struct flow_key flow = {};
+	struct ct_key key;
+	__u8 dir;
+
+	tuple = __builtin_preserve_access_index(
+		&((struct nf_conn *)ct)->tuplehash[CT_DIR_ORIGINAL].tuple);
+	bpf_core_read(&from, sizeof(from), &tuple->src.u3);
+	bpf_core_read(&to, sizeof(to), &tuple->dst.u3);
+	copy_addr(&flow.src, &from, v4);
+	copy_addr(&flow.dst, &to, v4);
+	flow.sport = BPF_CORE_READ(tuple, src.u.all);
+	flow.dport = BPF_CORE_READ(tuple, dst.u.all);
+	flow.proto = BPF_CORE_READ(tuple, dst.protonum);
+	key = key_of_arrival(&flow);
+	return ct_lookup(skb, &key, &dir);
+}
+
+/* At an uplink, for a packet that was told of as `opened`. GO_ON: it may leave. */
+static __noinline enum reason admit(struct __sk_buff *skb)
+{
+	enum reason reason = GO_ON;
+	const struct nf_conn *seen;
+	struct nf_conn *ct;
+	__u8 info;
+
+	seen = entry_of(skb, &info);
+	if (!seen)
+		return GO_ON;
+	ct = ct_acquire(skb, seen, skb->protocol == bpf_htons(ETH_P_IP));
+	if (!ct)
+		return GO_ON;
+	if (awaits_admission(ct->status)) {
+		if (info == IP_CT_NEW) {
+			bpf_ct_change_status(ct, ct->status | IPS_ADMITTED);
+		} else {
+			bpf_ct_change_timeout(ct, 0);
+			reason = REASON_DROP_UNADMITTED;
+		}
+	}
+	bpf_ct_release(ct);
+	return reason;
+}
+
+/* At a pod, for every packet that comes through the stack. */
+static __noinline enum reason judge_answer_to(struct __sk_buff *skb)
+{
+	const struct nf_conn *seen;
+	struct nf_conn *ct;
+	__u8 info;
+
+	if (level != LEVEL_FULL)
+		return GO_ON;
+	seen = entry_of(skb, &info);
+	if (!seen || (info != IP_CT_ESTABLISHED_REPLY && info != IP_CT_RELATED_REPLY) ||
+	    !awaits_admission(BPF_CORE_READ(seen, status)))
+		return GO_ON;
+	ct = ct_acquire(skb, seen, skb->protocol == bpf_htons(ETH_P_IP));
+	if (ct) {
+		bpf_ct_change_timeout(ct, 0);
+		bpf_ct_release(ct);
+	}
+	return REASON_DROP_UNADMITTED;
+}
+
+#endif
