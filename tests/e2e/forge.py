@@ -4,7 +4,8 @@
 
     forge.py DEVICE TO-MAC KIND...
 
-    udp SOURCE DESTINATION       a datagram to port 7777; --vlan ID: tagged
+    udp SOURCE DESTINATION       a datagram; --vlan ID: tagged; --sport, --dport: 40000 and 7777 otherwise
+    synack SOURCE DESTINATION    the answer to a SYN, with these ports
     arp-reply SENDER TARGET      SENDER is here
     arp-request SENDER TARGET    where is TARGET? SENDER asks, who is here
     na TARGET                    a neighbour advertisement: TARGET is here
@@ -18,7 +19,7 @@ import socket
 import struct
 
 ETH_P_IP, ETH_P_ARP, ETH_P_8021Q, ETH_P_IPV6 = 0x800, 0x806, 0x8100, 0x86DD
-UDP, ICMPV6 = 17, 58
+TCP, UDP, ICMPV6 = 6, 17, 58
 ALL_NODES = "ff02::1"
 
 
@@ -57,6 +58,13 @@ def datagram(source, destination, sport, dport, payload, hops=64):
     return packet(source, destination, UDP, head[:6] + struct.pack("!H", total or 0xFFFF) + payload, hops)
 
 
+def synack(source, destination, sport, dport):
+    source, destination = ip(source), ip(destination)
+    head = struct.pack("!HHIIHHHH", sport, dport, 1, 1, 5 << 12 | 0x12, 65535, 0, 0)
+    total = checksum(pseudo(source, destination, TCP, len(head)) + head)
+    return packet(source, destination, TCP, head[:16] + struct.pack("!H", total) + head[18:])
+
+
 def icmp6(source, destination, kind, payload):
     """Hop limit 255, as neighbour discovery demands: nothing but the sender is wrong with it."""
     source, destination = ip(source), ip(destination)
@@ -72,7 +80,9 @@ def option(kind, payload):
 def forge(args, here):
     what = args.what
     if args.kind == "udp":
-        return datagram(what[0], what[1], 40000, 7777, b"?")
+        return datagram(what[0], what[1], args.sport, args.dport, b"?")
+    if args.kind == "synack":
+        return synack(what[0], what[1], args.sport, args.dport)
     if args.kind in ("arp-reply", "arp-request"):
         operation = 2 if args.kind == "arp-reply" else 1
         return ETH_P_ARP, (struct.pack("!HHBBH", 1, ETH_P_IP, 6, 4, operation) + here + ip(what[0]) +
@@ -97,9 +107,11 @@ def main():
     parser.add_argument("device")
     parser.add_argument("to")
     parser.add_argument("kind", choices=(
-        "udp", "arp-reply", "arp-request", "na", "ns", "ra", "redirect", "dhcp", "dhcp6"))
+        "udp", "synack", "arp-reply", "arp-request", "na", "ns", "ra", "redirect", "dhcp", "dhcp6"))
     parser.add_argument("what", nargs="*")
     parser.add_argument("--vlan", type=int)
+    parser.add_argument("--sport", type=int, default=40000)
+    parser.add_argument("--dport", type=int, default=7777)
     args = parser.parse_args()
 
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
