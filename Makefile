@@ -3,7 +3,8 @@
 #   make              build/ctnat and build/ctnatctl
 #   make check        lints and unit tests: no root, seconds
 #   sudo make test    all tests       sudo make demo    the show, in namespaces of its own
-#   make fuzz         60 s each       sudo make bench-cni   ADD and DEL beside the reference plugins
+#   make fuzz         60 s each       sudo make bench   a packet's cost beside nftables and iptables
+#   sudo make bench-cni   ADD and DEL beside the reference plugins
 #   make install      below DESTDIR   sudo make deps    installs what tests/deps lists
 #
 # V=1 prints the commands. SANITIZE=1 builds and tests with ASan and UBSan, in build/san.
@@ -11,7 +12,7 @@
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables --jobs=$(shell nproc)
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check test demo bench-cni fuzz install clean deps
+.PHONY: all check test demo bench bench-cni fuzz install clean deps
 export PATH := $(PATH):/usr/sbin:/sbin
 
 B         := build
@@ -29,7 +30,7 @@ bpfflags  = -g -O2 -target bpf -mcpu=v3 -Wall -Wextra -Werror -MMD -MP -Ibpf -I/
 libs      = $(shell pkg-config --libs libbpf libmnl libnftnl libcjson)
 
 # Goals that promise to install what they lack do so before the first compiler runs; a plain `make` changes no system.
-deps := $(if $(filter deps demo test bench-cni fuzz,$(MAKECMDGOALS)),$B/.deps)
+deps := $(if $(filter deps demo test bench bench-cni fuzz,$(MAKECMDGOALS)),$B/.deps)
 
 Q   := $(if $(V),,@)
 say  = $(if $(V),,@printf '  %-7s %s\n' $1 $@)
@@ -43,7 +44,7 @@ lib    := $(plugin) $(filter-out %/main.c,$(cni) $(ctl))
 skel   := $(patsubst %.bpf.c,$B/%.skel.h,$(wildcard bpf/*.bpf.c tests/*/*.bpf.c))
 unit   := $(patsubst %.c,$O/%,$(call src,tests/unit tests/lint))
 priv   := $(patsubst %.c,$O/%,$(call src,tests/kern tests/bpf))
-bench  := $(patsubst tests/%.c,$O/%,$(call src,tests/bench))
+bench  := $(addprefix $O/bench/,cni floor datapath)
 tools  := $(patsubst %.c,$O/%,$(call src,tests/tools))
 fuzz   := $(patsubst tests/%.c,$B/%,$(call src,tests/fuzz))
 
@@ -93,7 +94,8 @@ $B/fuzz/plugin.a: $(patsubst %.c,$B/fuzz/obj/%.o,$(lib))
 $O/tests/%: $O/obj/tests/%.o $O/plugin.a
 	$(call say,LINK)
 	$(link) -lcmocka
-$O/bench/%: $O/obj/tests/bench/%.o $O/plugin.a
+$O/bench.a: $(call obj,$(filter-out $(bench:$O/%=tests/%.c),$(call src,tests/bench)))
+$O/bench/%: $O/obj/tests/bench/%.o $O/bench.a $O/plugin.a
 	$(call say,LINK)
 	$(link)
 $B/fuzz/%: $B/fuzz/obj/tests/fuzz/%.o $B/fuzz/plugin.a
@@ -106,6 +108,8 @@ test: all $O/hooks/ctnat $(unit) $(priv) $(tools)
 	$(Q)BUILD=$O tests/run tests/lint/*.bats $(unit) $(priv) tests/e2e/*.bats
 demo: all
 	$(Q)BUILD=$O tests/demo
+bench: all $(bench)
+	$(Q)BUILD=$O $O/bench/datapath
 bench-cni: all $(bench)
 	$(Q)BUILD=$O $O/bench/cni
 fuzz: $(addprefix run-,$(fuzz))

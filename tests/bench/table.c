@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Theory: of one flow, an answer of ctnat's cache is renewed once a second, which no slice shows.
+ * Of many it matters how many packets a flow sends a second: both kinds of slices are measured, one
+ * before which all answers were too old and one right behind it, and weighed for flows that
+ * together send as fast as nftables masquerade can carry them. At that rate R each of n flows sends
+ * R / n packets a second, of which one renews.
+ *
+ * conntrack's table belongs to all namespaces, and each site's flows make it slower for all others.
+ * So not all sites have many flows at the same time.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/ctfill.h"
+#include "table.h"
+#include "verdict.h"
+
+#define MANY	   100000
+#define MANY_SLICE FLOWS_NEAR		/* one packet of each flow of one of the server's ports */
+#define ONE_SLICE  40000
+
+#define TOO_OLD_NS 1.1e9
+
+enum direction { OUT, IN, DIRECTIONS };
+enum kind { UDP4, TCP4, UDP6, TCP6, KINDS };
+
+struct cell {
+	double least, quartile;		/* of nftables masquerade's */
+	double ns;			/* least */
+	double share;			/* of packets that went the short way */
+	double renewing;		/* least of slices that renew all, of those that renew none */
+};
+
+static struct cell cells[DIRECTIONS][KINDS][2][SUBJECTS];
+
+static const char *const direction_names[] = { "out", "in" };
+static const char *const kind_names[] = { "IPv4 UDP", "IPv4 TCP", "IPv6 UDP", "IPv6 TCP" };
+
+/* The first two are the control; ctnat is in the first group. */
+static const enum subject everybody[] = {
+	NFT, NFT_AGAIN, ROUTING, IPTABLES, CTNAT, CTNAT_UNCACHED, CTNAT_ASSISTED, CTNAT_OFF, WIRE,
+};
+static const enum subject with_many[] = { NFT, NFT_AGAIN, ROUTING, CTNAT, WIRE };
+static const enum subject with_many_too[] = { NFT, NFT_AGAIN, IPTABLES, CTNAT_UNCACHED,
+					      CTNAT_ASSISTED };
+
+/* The flows of a slice: all, or those of one of the server's ports after those of the other. */
+struct plan {
+	struct stream streams[2];
+	unsigned int n, frames;
+	bool renews;
+};
+
+static struct plan plan_of(struct site *site, const struct flows *flows, enum direction direction)
+{
+	struct stream all = direction == OUT ? flows_out(site, flows) : flows_in(site, flows);
+	struct plan plan = { .n = all.far.count, .frames = flows->n == 1 ? ONE_SLICE : MANY_SLICE };
+
+	for (unsigned int i = 0; i < plan.n; i++) {
+		plan.streams[i] = all;
+		plan.streams[i].far = (struct ports){ all.far.first + i, 1 };
+		if (all.learned)
+			plan.streams[i].learned = all.learned + i * FLOWS_NEAR;
+	}
+	plan.renews = flows->n > 1 && (site == &sites[CTNAT] || site == &sites[CTNAT_ASSISTED]);
+	return plan;
+}
+
+static int counted_slice(struct entrant *entrant, const struct stream *stream, unsigned int frames,
+			 double *ns, struct err *err)
+{
+	unsigned long long before = site_shortened(entrant->site);
+	int ret = inject(stream, frames, ns, err);
+
+	entrant->frames += frames;
+	entrant->shortened += site_shortened(entrant->site) - before;
+	return ret;
+}
+
+static int slice(struct entrant *entrant, double *ns, struct err *err)
+{
+	const struct plan *plan = entrant->what;
+	const struct stream *stream = &plan->streams[entrant->ns.n % plan->n];
+	double left = entrant->ended + TOO_OLD_NS - now_ns();
+	int ret;
+
+	if (plan->renews) {
+		if (left > 0)
+			usleep(left / 1e3);
+		ret = inject(stream, plan->frames, ns, err);
+		if (ret)
+			return ret;
+		samples_add(&entrant->renewing, *ns);
+	}
+	return counted_slice(entrant, stream, plan->frames, ns, err);
+}
+
+/* Of slices: with their share of renewing ones, for flows that send `rate` packets a second. */
+static double weigh(const struct entrant *entrant, double (*of)(const struct samples *ns),
+		    double rate)
+{
+	double share = rate < MANY ? 1 : MANY / rate, usual = of(&entrant->ns);
+
+	return entrant->renewing.n ? usual + share * (of(&entrant->renewing) - usual) : usual;
+}
+
+static struct cell cell_of(const struct entrant *entrant, const struct entrant *nft)
+{
+	double rate = 1e9 / least(&nft->ns);
+	struct cell cell = { .ns = weigh(entrant, least, rate) };
+
+	cell.least = cell.ns / least(&nft->ns);
+	cell.quartile = weigh(entrant, lower_quartile, rate) / lower_quartile(&nft->ns);
+	if (entrant->frames)
+		cell.share = (double)entrant->shortened / entrant->frames;
+	if (entrant->renewing.n)
+		cell.renewing = least(&entrant->renewing) / least(&entrant->ns);
+	return cell;
+}
+
+static void judge_cells(const struct entrant *control, enum direction direction, enum kind kind,
+			bool many)
+{
+	const struct cell *cell = cells[direction][kind][many], *ctnat = &cell[CTNAT];
+	const char *to = direction_names[direction], *of = kind_names[kind];
+	bool v4 = kind == UDP4 || kind == TCP4;
+
+	if (many) {
+		judge(control, ctnat->least, 0.75, "%s, %s, %d flows", to, of, MANY);
+		return;
+	}
+	judge(control, ctnat->least, !v4 ? 0.65 : direction == OUT ? 0.60 : 0.58, "%s, %s, one flow",
+	      to, of);
+	if (!v4)
+		return;
+	judge(control, ctnat->ns / cell[WIRE].ns, 1.25, "%s, %s, beside the wire", to, of);
+	judge(control, ctnat->ns / cell[ROUTING].ns, 1.00, "%s, %s, beside routing without NAT", to,
+	      of);
+}
+
+static int measure_group(const enum subject *group, size_t n, const struct flows *flows,
+			 enum kind kind, unsigned int rounds, struct err *err)
+{
+	static struct entrant entrants[SUBJECTS];
+	static struct plan plans[SUBJECTS];
+	struct site *at[SUBJECTS];
+	char what[64];
+	int ret;
+
+	for (size_t i = 0; i < n; i++)
+		at[i] = &sites[group[i]];
+	ret = flows_open(at, n, flows, err);
+	for (int direction = 0; !ret && direction < DIRECTIONS; direction++) {
+		for (size_t i = 0; i < n; i++) {
+			plans[i] = plan_of(at[i], flows, direction);
+			entrants[i] = entrant_of(group[i], slice, &plans[i]);
+		}
+		snprintf(what, sizeof(what), "%s, %s, flows: %u", direction_names[direction],
+			 kind_names[kind], flows->n);
+		ret = take_turns(entrants, n, rounds, what, err);
+		for (size_t i = 0; !ret && i < n; i++)
+			cells[direction][kind][flows->n > 1][group[i]] =
+				cell_of(&entrants[i], &entrants[0]);
+		for (size_t i = 0; !ret && i < n; i++) {
+			if (group[i] == CTNAT)
+				judge_cells(entrants, direction, kind, flows->n > 1);
+		}
+	}
+	return ret;
+}
+
+static void say_row(enum direction direction, enum subject subject)
+{
+	printf("%-24s", sites[subject].label);
+	for (int kind = 0; kind < KINDS; kind++) {
+		for (int many = 0; many < 2; many++) {
+			const struct cell *cell = &cells[direction][kind][many][subject];
+
+			if (cell->ns > 0)
+				printf("  %4.2f %4.2f", cell->least, cell->quartile);
+			else
+				printf("  %9s", "-");
+		}
+	}
+	printf("\n");
+}
+
+static void say_table(enum direction direction)
+{
+	printf("\n%-24s", direction_names[direction]);
+	for (int kind = 0; kind < KINDS; kind++) {
+		const struct flows flows = { .v6 = kind >= UDP6, .tcp = kind & 1, .n = 1 };
+		struct stream stream = flows_out(&sites[NFT], &flows);
+
+		printf("  %s, %u bytes   ", kind_names[kind], stream_frame_len(&stream));
+	}
+	printf("\n%-24s", "flows");
+	for (int kind = 0; kind < KINDS; kind++)
+		printf("  %9d  %9d", 1, MANY);
+	printf("\n");
+	for (size_t i = 0; i < SUBJECTS; i++)
+		say_row(direction, everybody[i]);
+}
+
+/* Which way ctnat's packets went, and what renewing costs. */
+static void say_ways(enum direction direction)
+{
+	static const char *const rows[] = { "  ctnat: short way, %", "  renewing / not" };
+
+	for (int row = 0; row < 2; row++) {
+		printf("%-24s", rows[row]);
+		for (int kind = 0; kind < KINDS; kind++) {
+			for (int many = 0; many < 2; many++) {
+				const struct cell *cell = &cells[direction][kind][many][CTNAT];
+
+				if (row && !many)
+					printf("  %9s", "");
+				else
+					printf("  %9.2f", row ? cell->renewing : 100 * cell->share);
+			}
+		}
+		printf("\n");
+	}
+}
+
+/* For those who are measured next. */
+static int forget_flows(const enum subject *group, size_t n, struct err *err)
+{
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < n; i++) {
+		ret = node_enter(&sites[group[i]].node, err);
+		if (!ret)
+			ret = ctfill_flush(err);
+	}
+	return ret;
+}
+
+int table_measure(unsigned int rounds, struct err *err)
+{
+	int ret = 0;
+
+	for (int kind = 0; !ret && kind < KINDS; kind++) {
+		struct flows flows = { .v6 = kind >= UDP6, .tcp = kind & 1, .n = 1 };
+
+		ret = measure_group(everybody, SUBJECTS, &flows, kind, rounds, err);
+		flows.n = MANY;
+		if (!ret)
+			ret = measure_group(with_many, 5, &flows, kind, rounds, err);
+		if (!ret)
+			ret = forget_flows(with_many, 5, err);
+		if (!ret)
+			ret = measure_group(with_many_too, 5, &flows, kind, rounds, err);
+	}
+	if (ret)
+		return ret;
+	printf("\nEach figure: ratio to nftables masquerade of the least slice, and of the lower "
+	       "quartile; all frames arrived.\n%d flows send together as fast as nftables "
+	       "masquerade carries them; so 1 of %.0f packets renews\nits flow's answer (IPv4 UDP "
+	       "out).\n", MANY, 1e9 / cells[OUT][UDP4][1][NFT].ns / MANY);
+	for (int direction = 0; direction < DIRECTIONS; direction++) {
+		say_table(direction);
+		say_ways(direction);
+	}
+	return 0;
+}
+
+double table_unit(void)
+{
+	return cells[OUT][UDP4][0][NFT].ns;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CTNAT_BENCH_VERDICT_H
+#define CTNAT_BENCH_VERDICT_H
+
+/* What was required and what came of it, a line each; and the sum. */
+#include <stdbool.h>
+
+#include "turns.h"
+
+enum verdict {
+	VERDICT_KEPT,			/* exit statuses, too */
+	VERDICT_MISSED,
+	VERDICT_FAILED,			/* could not be measured */
+	VERDICT_INCONCLUSIVE,
+};
+
+/* At most `limit`; measured among these entrants, whose control decides whether it says anything. */
+void judge(const struct entrant *entrants, double value, double limit, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* A miss that means something counts for more than one that does not. */
+enum verdict verdict_sum(void);
+
+#endif
