@@ -75,6 +75,18 @@ static __always_inline bool is_misplaced(__u32 out, const struct addr *src)
 }
 
 /*
+ * Does it say nothing but that the peer was heard? Conntrack may still believe that the peer owes
+ * an acknowledgment, which took the short way, and have given the entry a time-out of minutes:
+ * a connection that now falls silent would not live as long as it may.
+ */
+static __always_inline bool is_bare_ack(const struct __sk_buff *skb, const struct plain *plain)
+{
+	__u32 ip = plain->v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+
+	return plain->key.proto == IPPROTO_TCP && skb->len == ETH_HLEN + ip + plain->tcp_len;
+}
+
+/*
  * Asks conntrack about the packet as it leaves: its inverse is the tuple of the other direction.
  * True: an established flow whose packets may take the short way, and *came is how this one
  * arrived.
@@ -85,7 +97,7 @@ static __noinline bool recall(struct __sk_buff *skb, const struct config *cfg,
 	const struct flow_key *leaves = &leaving->plain.key;
 	struct ct_key key = key_of_inverse(leaves);
 	struct nf_conn *ct;
-	bool may;
+	bool may, fixed;
 	__u8 dir;
 
 	ct = ct_lookup(skb, &key, &dir);
@@ -103,10 +115,12 @@ static __noinline bool recall(struct __sk_buff *skb, const struct config *cfg,
 	}
 	may = is_established(ct, leaves->proto) && may_be_short(ct, leaves->proto, cfg) &&
 	      is_explained(ct, dir, came, leaves);
+	fixed = has_extension(ct, bpf_core_enum_value(enum nf_ct_ext_id, NF_CT_EXT_TIMEOUT));
 	/* between pods we refresh the entry, and know no time-out but the common ones */
-	if (leaving->to_pod &&
-	    has_extension(ct, bpf_core_enum_value(enum nf_ct_ext_id, NF_CT_EXT_TIMEOUT)))
+	if (leaving->to_pod && fixed)
 		may = false;
+	if (may && !fixed && (leaving->to_pod || is_bare_ack(skb, &leaving->plain)))
+		refresh(ct, leaves->proto);
 	if (may && !leaving->to_pod && dir == CT_DIR_ORIGINAL && is_bpfs(ct->status) &&
 	    is_misplaced(skb->ifindex, &leaves->src)) {
 		may = false;
@@ -154,6 +168,20 @@ static __always_inline bool same_way(const struct flow *a, const struct flow *b)
 }
 
 /*
+ * Data that leaves by an uplink gives the entry the time-out of what nobody has acknowledged.
+ * Conntrack, which misses most of the connection, will not see that somebody does: the next packet
+ * of the other direction is a reason to ask, and refreshes.
+ */
+static __noinline void await_acknowledgment(const struct flow *way, __u32 proto)
+{
+	struct flow_key reverse = reverse_of(way, proto);
+	struct flow *flow = bpf_map_lookup_elem(&flows, &reverse);
+
+	if (flow)
+		flow->until = 0;
+}
+
+/*
  * Makes the answer, if one is waited for: ingress left "stack", under a generation that still
  * holds. An answer that was here before and says the same is only given another second.
  */
@@ -189,6 +217,8 @@ static __noinline void answer(struct __sk_buff *skb, const struct leaving *leavi
 		bpf_map_update_elem(&flows, came, &new, BPF_EXIST);
 		count(skb, REASON_LEARNED);
 	}
+	if (leaves->proto == IPPROTO_TCP && !leaving->to_pod)
+		await_acknowledgment(&new, leaves->proto);
 }
 
 /* The pod's record, read after the epochs: a DEL that we do not see now has yet to count up. */

@@ -20,6 +20,7 @@ struct plain {
 	__u16 *check;		/* of the segment */
 	__u32 len;		/* largest IP packet of it on the wire: of one segment, with GSO */
 	__u8 tcp_flags;		/* TCP_*; of UDP: TCP_ACK, as if established */
+	__u8 tcp_len;		/* of the TCP header */
 	__u64 v4;		/* a whole register: the verifier must know which family `ip` is */
 };
 
@@ -62,7 +63,8 @@ static __always_inline bool parse_segment(struct plain *plain, void *segment, vo
 		return false;
 	plain->check = &tcp->check;
 	plain->tcp_flags = ((const __u8 *)tcp)[13];
-	*headers += tcp->doff * 4;
+	plain->tcp_len = tcp->doff * 4;
+	*headers += plain->tcp_len;
 	return true;
 }
 
