@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The node's sysctls: what is set and when, who may turn it back and what that is called, and what the node has afterwards.
+# And the settings that want some of them: how established flows leave the stack.
 
 FORWARDING=(net/ipv4/ip_forward net/ipv6/conf/all/forwarding)
 TRACKING=(net/netfilter/nf_conntrack_tcp_be_liberal net/netfilter/nf_conntrack_tcp_ignore_invalid_rst)
 
 setup() {
 	load lib
+	load ends
 	node_up
 	same "$(values "${FORWARDING[@]}" "${TRACKING[@]}")" "0 0 0 0" "a fresh node"
 }
@@ -88,6 +90,39 @@ rebuilt() {
 	same "$(values "${TRACKING[@]}")" "1 0" "datapath nftables"
 }
 
+# What conntrack has not seen is out of window to it now: neither passed with the pod's address, nor lost for good.
+@test "tcp_be_liberal turned back under a connection: it waits, others go by the stack, nothing leaks" {
+	local leaks
+	pod a
+	connect 9000
+	moved here_9000 there_9000 20000000
+	in_node sysctl -qw "${TRACKING[0]}=0"
+	sleep 1.1	# until nothing that was known is good any more
+	leaks=$(counter leak)
+	tell here_9000 send 100000
+	within 10 grew leak "$leaks"
+	start_count
+	connect 9001
+	moved here_9001 there_9001 5000000
+	same "$(counted 'short_.*')" 0 "packets that took a short way"
+	same "$(tell there_9000 arrived 20000000)" 20000000 "what has arrived"
+	limited "${TRACKING[0]}"
+	in_node sysctl -qw "${TRACKING[0]}=1"
+	tell there_9000 arrived 20100000
+	sleep 1.1
+	start_count
+	moved here_9001 there_9001 5000000
+	short_for 90 short_out
+}
+
+# connect PORT: a connection from the pod to that port of the world, whose ends are here_PORT and there_PORT.
+connect() {
+	end "there_$1" world tcp $SERVER4 "$1"
+	ready "there_$1"
+	end "here_$1" a tcp 0.0.0.0 $((30000 + $1)) $SERVER4 "$1"
+	ready "here_$1"
+}
+
 @test "without IPv6's and conntrack's, what there is will do" {
 	in_node mount -t tmpfs tmpfs /proc/sys/net/netfilter
 	in_node mount -t tmpfs tmpfs /proc/sys/net/ipv6/conf
@@ -114,4 +149,50 @@ rebuilt() {
 	conf '.datapath = "nftables"'
 	status
 	same "$(state short_way)" "none at this level"
+}
+
+@test "settings that change are in force for connections that run" {
+	local way
+	pod a
+	connect 9000
+	for way in cached off uncached cached; do
+		conf ".shortWay = \"$way\""
+		status
+		start_count
+		moved here_9000 there_9000 5000000
+		if [[ $way == off ]]; then
+			same "$(counted 'short_.*')" 0 "shortWay $way: packets that took a short way"
+		else
+			short_for 90 short_out
+		fi
+	done
+}
+
+@test "a bit of stackMark in the mark of a connection that runs" {
+	pod a
+	connect 9000
+	moved here_9000 there_9000 5000000
+	in_node nft -f - <<-EOT
+		table inet other {
+			chain forward {
+				type filter hook forward priority filter
+				tcp dport 9000 ct mark set 0x180
+			}
+		}
+	EOT
+	sleep 1.1	# then a packet meets the rule
+	moved here_9000 there_9000 5000000
+	start_count
+	moved here_9000 there_9000 5000000
+	short_for 90 short_out
+	conf '.stackMark = "0x82"'
+	status
+	start_count
+	moved here_9000 there_9000 5000000
+	same "$(counted 'short_.*')" 0 "packets of a marked connection that took a short way"
+	conf '.stackMark = 2'
+	status
+	start_count
+	moved here_9000 there_9000 5000000
+	short_for 90 short_out
 }
