@@ -88,14 +88,15 @@ static __noinline enum reason admit(struct __sk_buff *skb)
 	return reason;
 }
 
-/* At a pod, for every packet that comes through the stack. */
+/* At a pod, for every packet that comes through the stack. What has no device that it came by the
+ * node says itself: a firewall's refusal shall be heard. */
 static __noinline enum reason judge_answer_to(struct __sk_buff *skb)
 {
 	const struct nf_conn *seen;
 	struct nf_conn *ct;
 	__u8 info;
 
-	if (level != LEVEL_FULL)
+	if (level != LEVEL_FULL || !skb->ingress_ifindex)
 		return GO_ON;
 	seen = entry_of(skb, &info);
 	if (!seen || (info != IP_CT_ESTABLISHED_REPLY && info != IP_CT_RELATED_REPLY) ||
