@@ -165,8 +165,8 @@ static __always_inline void rewrite(struct __sk_buff *skb, const struct plain *p
 }
 
 /* Sends a plain packet the short way if there is an answer that says how. GO_ON: there is none. */
-static __always_inline enum reason take_short_way(struct __sk_buff *skb, const struct config *cfg,
-						  const struct plain *plain)
+static __noinline enum reason take_short_way(struct __sk_buff *skb, const struct config *cfg,
+					     const struct plain *plain)
 {
 	struct flow *found, flow;
 	enum reason reason;
