@@ -20,11 +20,13 @@
 
 #include "base/addr.h"
 #include "ctnat.skel.h"
+#include "kern/bpfobj.h"
 #include "kern/maps.h"
 #include "lib/datapath.h"
 
 #define TC_PASS ((__u32)-1)	/* TC_ACT_UNSPEC */
 #define TC_DROP 2u		/* TC_ACT_SHOT */
+#define TC_REDIRECT 7u		/* TC_ACT_REDIRECT */
 
 struct datapath dp;
 
@@ -78,7 +80,7 @@ static const char topology[] =
 	"link set lo up\n"
 	"link add host0 address 02:00:00:00:00:01 type veth peer name peer0 address 02:00:00:00:00:02\n"
 	"link add host1 address 02:00:00:00:00:01 type veth peer name peer1\n"
-	"link add eth0 type veth peer name world0\n"
+	"link add eth0 address 02:00:00:00:00:01 type veth peer name world0 address 02:00:00:00:00:fe\n"
 	"link add eth1 type veth peer name world1\n"
 	"addr add 192.0.2.1/24 dev eth0\n"
 	"addr add 2001:db8:2::1/64 dev eth0 nodad\n"
@@ -127,14 +129,22 @@ int dp_tear_down(void **state)
 
 void dp_load(enum datapath_level level, bool race)
 {
+	const struct kernel_facts facts = bpfobj_kernel_facts();
+
 	ctnat_bpf__destroy(skel);
 	skel = ctnat_bpf__open();
 	assert_non_null(skel);
 	skel->rodata->level = level;
+	skel->rodata->hz = facts.hz;
+	skel->rodata->kernel_cast = facts.has_cast && !dp.without_cast;
 	skel->rodata->test_race = race;
 	assert_int_equal(ctnat_bpf__load(skel), 0);
 	dp.from_pod = bpf_program__fd(skel->progs.ctnat_from_pod);
+	dp.to_pod = bpf_program__fd(skel->progs.ctnat_to_pod);
+	dp.from_uplink = bpf_program__fd(skel->progs.ctnat_from_uplink);
 	dp.to_uplink = bpf_program__fd(skel->progs.ctnat_to_uplink);
+	dp.flows = bpf_map__fd(skel->maps.flows);
+	dp.epochs = bpf_map__fd(skel->maps.epochs);
 	dp_reset(NULL);
 }
 
@@ -215,6 +225,7 @@ int dp_reset(void **state)
 	empty(skel->maps.masq_cidrs);
 	empty(skel->maps.uplinks);
 	empty(skel->maps.budgets);
+	empty(skel->maps.flows);
 	dp_set_config(&default_config);
 	dp_set_pod(POD_A4, dp.host0, STATE_READY, NULL);
 	dp_set_pod(POD_A6, dp.host0, STATE_READY, NULL);
@@ -252,41 +263,58 @@ __u64 dp_count(enum reason reason)
 	return counter.packets;
 }
 
-/* Runs the frame; *moved[] is by how much each counter moved. Returns the verdict. */
-static __u32 pass_through(int prog, int ifindex, const struct frame *f, struct counter moved[REASON_MAX])
+void dp_run(int prog, struct __sk_buff ctx, __u32 flags, const struct frame *f, struct ran *ran)
 {
-	struct __sk_buff ctx = { .ifindex = ifindex };
 	struct counter before[REASON_MAX];
-	struct frame out;
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->data, .data_size_in = f->len, .data_out = out.data,
-		    .data_size_out = sizeof(out.data), .ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->data, .data_size_in = f->len,
+		    .data_out = ran->frame.data, .data_size_out = sizeof(ran->frame.data), .ctx_in = &ctx,
+		    .ctx_size_in = sizeof(ctx), .ctx_out = &ran->ctx, .ctx_size_out = sizeof(ran->ctx),
+		    .flags = flags);
 
 	read_counters(before);
 	assert_int_equal(bpf_prog_test_run_opts(prog, &opts), 0);
-	read_counters(moved);
+	read_counters(ran->moved);
 	for (int i = 0; i < REASON_MAX; i++) {
-		moved[i].packets -= before[i].packets;
-		moved[i].bytes -= before[i].bytes;
+		ran->moved[i].packets -= before[i].packets;
+		ran->moved[i].bytes -= before[i].bytes;
 	}
-	assert_int_equal(opts.data_size_out, f->len);
-	assert_memory_equal(out.data, f->data, f->len);
-	return opts.retval;
+	ran->frame.len = opts.data_size_out;
+	ran->verdict = opts.retval;
 }
 
-/* `beside`: a reason that is no exit and is counted, too; REASON_MAX: none. */
-static void expect(int prog, int ifindex, const struct frame *f, enum reason reason, enum reason beside)
+static __u32 verdict_of(enum reason reason)
 {
-	struct counter moved[REASON_MAX];
-	__u32 verdict = pass_through(prog, ifindex, f, moved);
+	if (strstr(reason_texts[reason], "dropped"))
+		return TC_DROP;
+	return strncmp(reason_texts[reason], "the short way ", 14) ? TC_PASS : TC_REDIRECT;
+}
 
+void dp_ran(const struct ran *ran, enum reason reason, enum reason beside)
+{
 	for (int i = 0; i < REASON_MAX; i++) {
 		__u64 wanted = i == (int)reason || i == (int)beside;
 
-		if (moved[i].packets != wanted || moved[i].bytes != wanted * f->len)
+		if (ran->moved[i].packets != wanted || ran->moved[i].bytes != wanted * ran->frame.len)
 			fail_msg("expected '%s', but '%s' moved by %llu packets, %llu bytes", reason_names[reason],
-				 reason_names[i], moved[i].packets, moved[i].bytes);
+				 reason_names[i], ran->moved[i].packets, ran->moved[i].bytes);
 	}
-	assert_int_equal(verdict, strstr(reason_texts[reason], "dropped") ? TC_DROP : TC_PASS);
+	assert_int_equal(ran->verdict, verdict_of(reason));
+}
+
+/* The frame, unchanged. */
+static void pass_through(int prog, int ifindex, const struct frame *f, struct ran *ran)
+{
+	dp_run(prog, (struct __sk_buff){ .ifindex = ifindex }, 0, f, ran);
+	assert_int_equal(ran->frame.len, f->len);
+	assert_memory_equal(ran->frame.data, f->data, f->len);
+}
+
+static void expect(int prog, int ifindex, const struct frame *f, enum reason reason, enum reason beside)
+{
+	struct ran ran;
+
+	pass_through(prog, ifindex, f, &ran);
+	dp_ran(&ran, reason, beside);
 }
 
 void dp_link_sends(int ifindex, struct frame f, enum reason reason)
@@ -311,68 +339,12 @@ void dp_node_sends(struct frame f, enum reason reason)
 
 enum reason dp_pod_tries(struct frame f)
 {
-	struct counter moved[REASON_MAX];
+	struct ran ran;
 
-	pass_through(dp.from_pod, dp.host0, &f, moved);
+	pass_through(dp.from_pod, dp.host0, &f, &ran);
 	for (int i = 0; i < REASON_MAX; i++) {
-		if (moved[i].packets && i != REASON_PASS_REVIVED)
+		if (ran.moved[i].packets && i != REASON_PASS_REVIVED)
 			return i;
 	}
 	return REASON_MAX;
-}
-
-/* ---- conntrack -------------------------------------------------------------------------------------- */
-
-static char table[1 << 16];
-
-static void read_table(void)
-{
-	FILE *list = popen("conntrack -L -f ipv4 2>/dev/null; conntrack -L -f ipv6 2>/dev/null", "r");
-	size_t n;
-
-	assert_non_null(list);
-	n = fread(table, 1, sizeof(table) - 1, list);
-	table[n] = '\0';
-	pclose(list);
-}
-
-int ct_entries(void)
-{
-	int n = 0;
-
-	read_table();
-	for (const char *c = table; *c; c++)
-		n += *c == '\n';
-	return n;
-}
-
-void ct_expect(const char *fmt, ...)
-{
-	char text[512];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	read_table();
-	if (!strstr(table, text))
-		fail_msg("no conntrack entry says '%s':\n%s", text, table);
-}
-
-void ct_expect_none(void)
-{
-	read_table();
-	if (*table)
-		fail_msg("expected no conntrack entry:\n%s", table);
-}
-
-void ct_do(const char *fmt, ...)
-{
-	char args_text[1024];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(args_text, sizeof(args_text), fmt, args);
-	va_end(args);
-	run("conntrack %s >/dev/null 2>&1", args_text);
 }

@@ -21,8 +21,10 @@
 #include <setjmp.h>
 
 #include <cmocka.h>
+#include <linux/bpf.h>
 
 #include "abi.h"
+#include "lib/cttable.h"
 #include "lib/frame.h"
 
 #define POD_A4 "10.244.1.5"
@@ -36,7 +38,10 @@
 
 struct datapath {
 	int host0, host1, eth0, eth1;	/* ifindex */
-	int from_pod, to_uplink;	/* programs */
+	int from_pod, to_pod;		/* programs */
+	int from_uplink, to_uplink;
+	int flows, epochs;		/* maps */
+	bool without_cast;		/* a kernel like 6.1: to be set before dp_load() */
 	struct config cfg;		/* as the programs see it after dp_reset() */
 };
 
@@ -59,10 +64,25 @@ void dp_set_uplink(int ifindex, const char *v4, const char *v6);	/* NULL: none o
 void dp_set_class(const char *cidr, enum masq_class class);
 struct budget dp_budget(int ifindex);
 
+/* What became of a frame. */
+struct ran {
+	__u32 verdict;
+	struct frame frame;
+	struct __sk_buff ctx;
+	struct counter moved[REASON_MAX];	/* by how much */
+};
+
+/* Runs the frame through a program; ctx.ifindex says where it arrives, or leaves. flags:
+ * BPF_F_TEST_*. */
+void dp_run(int prog, struct __sk_buff ctx, __u32 flags, const struct frame *f, struct ran *ran);
+/* Asserts the verdict that the reason implies, and that of all counters exactly its own moved, by
+ * one packet and the frame's bytes. beside: a reason that is no exit, and is counted too;
+ * REASON_MAX: none. */
+void dp_ran(const struct ran *ran, enum reason reason, enum reason beside);
+
 /*
  * Runs the frame through from_pod as received on host0 (or another link), or through to_uplink as
- * sent on eth0. Asserts the verdict that the reason implies, that no byte of the frame changed, and
- * that of all counters exactly that one moved, by one packet and the frame's bytes.
+ * sent on eth0. Asserts what dp_ran() does, and that no byte of the frame changed.
  */
 void dp_pod_sends(struct frame f, enum reason reason);
 void dp_link_sends(int ifindex, struct frame f, enum reason reason);
@@ -73,14 +93,6 @@ enum reason dp_pod_tries(struct frame f);
 
 /* Packets counted for the reason since dp_load(). */
 __u64 dp_count(enum reason reason);
-
-/* The conntrack table, as conntrack(8) prints it. */
-int ct_entries(void);
-/* Asserts that an entry's line holds this text. */
-void ct_expect(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void ct_expect_none(void);
-/* Runs `conntrack` with these arguments. */
-void ct_do(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* A command of the test's own; it must succeed. */
 void run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -136,6 +136,8 @@ static struct frame checksum_l4(struct frame f, __u8 proto, size_t at)
 		sum = sum16(&ip6(&f)->ip6_src, 32, sum);
 	memset(f.data + off + at, 0, sizeof(check));
 	check = fold(sum16(f.data + off, len, sum));
+	if (proto == IPPROTO_UDP && !check)
+		check = 0xffff;		/* 0 says that there is none */
 	memcpy(f.data + off + at, &check, sizeof(check));
 	return f;
 }
@@ -157,6 +159,27 @@ struct frame frame_tcp(const char *src, __u16 sport, const char *dst, __u16 dpor
 	((__u8 *)&tcp)[13] = flags;
 	return checksum_l4(frame_ip(src, dst, IPPROTO_TCP, &tcp, sizeof(tcp)), IPPROTO_TCP,
 			   offsetof(struct tcphdr, check));
+}
+
+struct frame frame_payload(struct frame f, const void *bytes, size_t len)
+{
+	__u8 proto = is_ip4(&f) ? ip4(&f)->protocol : ip6(&f)->ip6_nxt;
+	bool udp = proto == IPPROTO_UDP;
+	size_t off = ETH_LEN + (is_ip4(&f) ? IP4_LEN : IP6_LEN);
+	struct udphdr *header = (void *)(f.data + off);
+	size_t headers = udp ? sizeof(struct udphdr) : sizeof(struct tcphdr);
+
+	f.len = off + headers;
+	append(&f, bytes, len);
+	if (udp)
+		header->len = htons(headers + len);
+	if (is_ip4(&f)) {
+		ip4(&f)->tot_len = htons(IP4_LEN + headers + len);
+		checksum_ip4(&f);
+	} else {
+		ip6(&f)->ip6_plen = htons(headers + len);
+	}
+	return checksum_l4(f, proto, udp ? offsetof(struct udphdr, check) : offsetof(struct tcphdr, check));
 }
 
 struct frame frame_icmp(const char *src, const char *dst, __u8 type)
@@ -195,6 +218,12 @@ struct frame frame_arp(__u16 op, const __u8 sender_mac[MAC_LEN], const char *sen
 struct frame frame_to(struct frame f, const __u8 mac[MAC_LEN])
 {
 	memcpy(f.data, mac, MAC_LEN);
+	return f;
+}
+
+struct frame frame_from(struct frame f, const __u8 mac[MAC_LEN])
+{
+	memcpy(f.data + MAC_LEN, mac, MAC_LEN);
 	return f;
 }
 

@@ -31,6 +31,8 @@ struct frame {
 struct frame frame_ip(const char *src, const char *dst, __u8 proto, const void *payload, size_t len);
 struct frame frame_udp(const char *src, __u16 sport, const char *dst, __u16 dport);
 struct frame frame_tcp(const char *src, __u16 sport, const char *dst, __u16 dport, __u8 flags);
+/* What stands behind the header of a UDP or TCP frame, in place of what stood there. */
+struct frame frame_payload(struct frame f, const void *bytes, size_t len);
 /* ICMP or ICMPv6 by the family, with 16 zero bytes of payload. */
 struct frame frame_icmp(const char *src, const char *dst, __u8 type);
 /* An ICMPv6 message with a target and hop limit 255: types 135, 136, 137. */
@@ -39,6 +41,7 @@ struct frame frame_nd(const char *src, const char *dst, __u8 type, const char *t
 struct frame frame_arp(__u16 op, const __u8 sender_mac[MAC_LEN], const char *sender, const char *target);
 
 struct frame frame_to(struct frame f, const __u8 mac[MAC_LEN]);		/* another destination MAC */
+struct frame frame_from(struct frame f, const __u8 mac[MAC_LEN]);	/* another source MAC */
 struct frame frame_ttl(struct frame f, __u8 ttl);			/* or hop limit */
 /* An extension header of 8 bytes behind the IPv6 header, before what was there: 0 hop-by-hop, 43
  * routing, 44 fragment (the first of several), 60 destination options. */

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+/* When an answer holds, and for whom. The answers are put into the map by hand; conntrack knows
+ * nothing of the flows, so what finds no answer is a new flow. */
+#include <linux/bpf.h>
+#include <linux/in.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/answer.h"
+
+static struct frame arriving(void)
+{
+	return frame_udp(POD_A4, 4000, WORLD4, 53);
+}
+
+/* For arriving(), on host0. */
+static struct answer good_answer(void)
+{
+	const struct frame in = arriving(), out = frame_udp(NODE4, 61001, WORLD4, 53);
+
+	return answer_of(&in, dp.host0, &out, dp.eth1, WAY_WIRE);
+}
+
+static void arrives(int prog, int ifindex, enum reason reason)
+{
+	const struct frame f = arriving();
+	struct ran ran;
+
+	ct_do("-F");
+	dp_run(prog, (struct __sk_buff){ .ifindex = ifindex }, 0, &f, &ran);
+	dp_ran(&ran, reason, REASON_MAX);
+	assert_int_equal(!memcmp(ran.frame.data, f.data, f.len),
+			 reason != REASON_SHORT_OUT && reason != REASON_SHORT_IN);
+}
+
+/* The program of host0 takes this answer for what it says, or for none. */
+static void is_taken(struct answer answer)
+{
+	answer_put(&answer);
+	arrives(dp.from_pod, dp.host0, REASON_SHORT_OUT);
+}
+
+static void is_refused(struct answer answer)
+{
+	answer_put(&answer);
+	arrives(dp.from_pod, dp.host0, REASON_PASS_INSERTED);
+}
+
+static void an_answer_ends_with_its_time(void **state)
+{
+	struct answer answer = good_answer();
+
+	(void)state;
+	is_taken(answer);
+	answer.flow.until = answer_now() - 1;
+	is_refused(answer);
+	answer.flow.until = 0;
+	is_refused(answer);
+	answer.flow.until = answer_now() + 300000000;
+	is_taken(answer);
+	usleep(310000);
+	arrives(dp.from_pod, dp.host0, REASON_PASS_INSERTED);
+}
+
+static void an_answer_ends_with_the_configuration(void **state)
+{
+	struct answer answer = good_answer();
+	struct config cfg = dp.cfg;
+
+	(void)state;
+	is_taken(answer);
+	cfg.generation = 1;
+	dp_set_config(&cfg);
+	arrives(dp.from_pod, dp.host0, REASON_PASS_INSERTED);
+	answer.flow.generation = 2;
+	is_refused(answer);
+	answer.flow.generation = 1;
+	is_taken(answer);
+}
+
+static int epochs_zero(void **state)
+{
+	(void)state;
+	epoch_set(dp.host0, 0);
+	epoch_set(dp.eth1, 0);
+	return 0;
+}
+
+static void an_answer_ends_with_the_epoch_of_either_device(void **state)
+{
+	struct answer answer = good_answer();
+
+	(void)state;
+	is_taken(answer);
+	epoch_set(dp.host0, 1);
+	arrives(dp.from_pod, dp.host0, REASON_PASS_INSERTED);
+	answer.flow.generation = 1;
+	is_taken(answer);
+	epoch_set(dp.eth1, 1);
+	arrives(dp.from_pod, dp.host0, REASON_PASS_INSERTED);
+	answer.flow.generation = 2;
+	is_taken(answer);
+	epoch_set(dp.host1, 7);		/* none of its devices */
+	arrives(dp.from_pod, dp.host0, REASON_SHORT_OUT);
+	epoch_set(dp.host1, 0);
+}
+
+/* An LRU map may give a value's place to another flow while it is read: the tags tell. */
+static void an_answer_is_one_flows(void **state)
+{
+	struct answer answer = good_answer();
+
+	(void)state;
+	is_taken(answer);
+	answer.flow.tag++;
+	is_refused(answer);
+	answer = good_answer();
+	answer.flow.tag_again++;
+	is_refused(answer);
+}
+
+static void an_answer_is_one_devices(void **state)
+{
+	struct answer answer = good_answer();
+
+	(void)state;
+	is_taken(answer);
+	/* Pod B says that it is pod A. */
+	arrives(dp.from_pod, dp.host1, REASON_DROP_SPOOFED);
+	arrives(dp.from_uplink, dp.eth0, REASON_UPLINK_PASS);
+	/* The flow is the uplink's. Then it is no pod's. */
+	dp_reset(NULL);
+	answer.key.ifindex = dp.eth0;
+	answer.flow.tag = answer.flow.tag_again = answer.flow.tag + 7 * (dp.eth0 - dp.host0);
+	is_refused(answer);
+	arrives(dp.from_uplink, dp.eth0, REASON_SHORT_IN);
+}
+
+static void an_answer_is_one_flows_whatever_differs(void **state)
+{
+	const struct frame others[] = {
+		frame_udp(POD_A4, 4001, WORLD4, 53),
+		frame_udp(POD_A4, 4000, WORLD4, 54),
+		frame_udp(POD_A4, 4000, "198.51.100.2", 53),
+	};
+	const struct answer answer = good_answer();
+	struct ran ran;
+
+	(void)state;
+	is_taken(answer);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		ct_do("-F");
+		dp_run(dp.from_pod, (struct __sk_buff){ .ifindex = dp.host0 }, 0, &others[i], &ran);
+		dp_ran(&ran, REASON_PASS_INSERTED, REASON_MAX);
+	}
+}
+
+static void the_answer_may_be_the_stack(void **state)
+{
+	struct answer answer = good_answer();
+
+	(void)state;
+	answer.flow.way = WAY_STACK;
+	answer.flow.ifindex = 0;
+	answer_put(&answer);
+	arrives(dp.from_pod, dp.host0, REASON_PASS_CACHED);
+	answer.flow.until = answer_now() - 1;
+	is_refused(answer);
+	answer = good_answer();
+	answer.key.ifindex = dp.eth0;
+	answer.flow.tag = answer.flow.tag_again = answer.flow.tag + 7 * (dp.eth0 - dp.host0);
+	answer.flow.way = WAY_STACK;
+	answer_put(&answer);
+	arrives(dp.from_uplink, dp.eth0, REASON_UPLINK_CACHED);
+}
+
+static void use_short_way(enum short_way way)
+{
+	struct config cfg = dp.cfg;
+
+	cfg.short_way = way;
+	dp_set_config(&cfg);
+}
+
+static void the_short_way_may_be_off(void **state)
+{
+	struct answer answer = good_answer();
+
+	(void)state;
+	use_short_way(SHORT_OFF);
+	is_refused(answer);
+	answer.flow.way = WAY_STACK;
+	is_refused(answer);
+	use_short_way(SHORT_CACHED);
+	is_taken(good_answer());
+}
+
+/* Then an answer says how, but not whether. */
+static void uncached_an_answer_alone_is_none(void **state)
+{
+	struct answer answer = good_answer();
+	struct flow flow;
+
+	(void)state;
+	use_short_way(SHORT_UNCACHED);
+	is_refused(answer);
+	assert_false(answer_get(&answer.key, &flow));
+	answer.flow.way = WAY_STACK;
+	is_refused(answer);
+}
+
+static void a_pods_answer_that_nobody_confirms_is_dropped(void **state)
+{
+	struct answer answer = good_answer();
+	struct flow flow;
+
+	(void)state;
+	answer.flow.way = WAY_PEER;
+	answer.flow.until = answer_now() - 1;
+	is_refused(answer);
+	assert_false(answer_get(&answer.key, &flow));
+}
+
+#define EACH(test) cmocka_unit_test_setup(test, dp_reset)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		EACH(an_answer_ends_with_its_time),
+		EACH(an_answer_ends_with_the_configuration),
+		cmocka_unit_test_setup_teardown(an_answer_ends_with_the_epoch_of_either_device, dp_reset, epochs_zero),
+		EACH(an_answer_is_one_flows),
+		EACH(an_answer_is_one_devices),
+		EACH(an_answer_is_one_flows_whatever_differs),
+		EACH(the_answer_may_be_the_stack),
+		EACH(the_short_way_may_be_off),
+		EACH(uncached_an_answer_alone_is_none),
+		EACH(a_pods_answer_that_nobody_confirms_is_dropped),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, dp_set_up, dp_tear_down);
+}

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What conntrack is asked about a flow at ingress, and what is made of its answer. The entries are
+ * the kernel's own, by conntrack(8). */
+#include <linux/bpf.h>
+#include <linux/in.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kern/maps.h"
+#include "lib/answer.h"
+
+#define SECOND 1000000000ull
+
+/* For conntrack(8): pod A's flows to the world, as the base table would translate them. */
+#define FLOW4 "-p udp -s " POD_A4 " -d " WORLD4 " --sport 4000 --dport 53 "
+#define UDP4 FLOW4 "--src-nat " NODE4 " "
+#define UDP6 "-p udp -s " POD_A6 " -d " WORLD6 " --sport 4000 --dport 53 --src-nat " NODE6 " "
+#define TCP4 "-p tcp -s " POD_A4 " -d " WORLD4 " --sport 4000 --dport 80 --src-nat " NODE4 " --state "
+#define ASSURED "-u SEEN_REPLY,ASSURED "
+
+static struct frame udp4(void)
+{
+	return frame_udp(POD_A4, 4000, WORLD4, 53);
+}
+
+static struct frame tcp4(void)
+{
+	return frame_tcp(POD_A4, 4000, WORLD4, 80, FLAG_ACK);
+}
+
+static void set_sysctl(const char *name, int value)
+{
+	run("echo %d >/proc/sys/net/netfilter/nf_conntrack_%s", value, name);
+}
+
+static int begin(void **state)
+{
+	set_sysctl("tcp_be_liberal", 1);
+	set_sysctl("tcp_timeout_established", 1000);
+	set_sysctl("udp_timeout_stream", 120);
+	return dp_reset(state);
+}
+
+/* The frame arrives on a device, is left as it is, and its answer is "stack" for a second (or there
+ * is none). */
+static void arrives(int prog, int in, struct frame f, enum reason reason, bool noted)
+{
+	const struct flow_key key = answer_key(&f, in);
+	__u64 before = answer_now();
+	struct flow flow;
+	struct ran ran;
+
+	dp_run(prog, (struct __sk_buff){ .ifindex = in }, 0, &f, &ran);
+	dp_ran(&ran, reason, REASON_MAX);
+	assert_memory_equal(ran.frame.data, f.data, f.len);
+	assert_int_equal(answer_get(&key, &flow), noted);
+	if (!noted)
+		return;
+	assert_int_equal(flow.way, WAY_STACK);
+	assert_in_range(flow.until, before, answer_now() + SECOND);
+}
+
+static void pod_sends(struct frame f, enum reason reason, bool noted)
+{
+	arrives(dp.from_pod, dp.host0, f, reason, noted);
+}
+
+static void world_sends(struct frame f, enum reason reason, bool noted)
+{
+	arrives(dp.from_uplink, dp.eth0, f, reason, noted);
+}
+
+/* An established flow, whose packets may take the short way or not. */
+static void may(struct frame f)
+{
+	pod_sends(f, REASON_PASS_ASKED, true);
+}
+
+static void may_not(struct frame f)
+{
+	pod_sends(f, REASON_PASS_ESTABLISHED, true);
+}
+
+/* ---- which flows ------------------------------------------------------------------------------------ */
+
+static void assured_flows_are_watched_in_both_directions(void **state)
+{
+	(void)state;
+	ct_do("-I " UDP4 ASSURED "-t 60");
+	ct_do("-I " UDP6 ASSURED "-t 60");
+	ct_do("-I " TCP4 "ESTABLISHED " ASSURED "-t 600");
+	may(udp4());
+	may(frame_udp(POD_A6, 4000, WORLD6, 53));
+	may(tcp4());
+	world_sends(frame_udp(WORLD4, 53, NODE4, 4000), REASON_PASS_ASKED, true);
+	world_sends(frame_udp(WORLD6, 53, NODE6, 4000), REASON_PASS_ASKED, true);
+	world_sends(frame_tcp(WORLD4, 80, NODE4, 4000, FLAG_ACK), REASON_PASS_ASKED, true);
+	/* All others pass by what is known now. */
+	for (int i = 0; i < 3; i++) {
+		pod_sends(udp4(), REASON_PASS_CACHED, true);
+		world_sends(frame_udp(WORLD6, 53, NODE6, 4000), REASON_UPLINK_CACHED, true);
+	}
+	world_sends(frame_udp(WORLD4, 53, NODE4, 4001), REASON_UPLINK_PASS, false);
+}
+
+static void udp_that_is_not_assured_is_not_watched(void **state)
+{
+	(void)state;
+	ct_do("-I " UDP4 "-u SEEN_REPLY -t 60");
+	pod_sends(udp4(), REASON_PASS_ESTABLISHED, false);
+	world_sends(frame_udp(WORLD4, 53, NODE4, 4000), REASON_UPLINK_PASS, false);
+	/* Perhaps nobody will ever answer: nobody asks about each packet. */
+	ct_do("-I " UDP6 "-t 60");
+	pod_sends(frame_udp(POD_A6, 4000, WORLD6, 53), REASON_PASS_ESTABLISHED, true);
+	pod_sends(frame_udp(POD_A6, 4000, WORLD6, 53), REASON_PASS_CACHED, true);
+}
+
+static void tcp_in_another_state_is_not(void **state)
+{
+	static const char *const states[] = { "SYN_SENT", "SYN_RECV",	"FIN_WAIT",  "CLOSE_WAIT",
+					      "LAST_ACK", "TIME_WAIT", "CLOSE" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		ct_do("-F");
+		ct_do("-I " TCP4 "%s " ASSURED "-t 600", states[i]);
+		pod_sends(tcp4(), REASON_PASS_ESTABLISHED, false);
+		world_sends(frame_tcp(WORLD4, 80, NODE4, 4000, FLAG_ACK), REASON_UPLINK_PASS, false);
+	}
+	ct_do("-F");
+	ct_do("-I " TCP4 "ESTABLISHED -u SEEN_REPLY -t 600");
+	pod_sends(tcp4(), REASON_PASS_ESTABLISHED, false);
+}
+
+static void set_up_and_tear_down_are_not(void **state)
+{
+	static const __u8 flags[] = { FLAG_SYN, FLAG_SYN | FLAG_ACK, FLAG_FIN | FLAG_ACK, FLAG_RST, 0 };
+
+	(void)state;
+	ct_do("-I " TCP4 "ESTABLISHED " ASSURED "-t 600");
+	for (size_t i = 0; i < sizeof(flags); i++) {
+		pod_sends(frame_tcp(POD_A4, 4000, WORLD4, 80, flags[i]), REASON_PASS_ESTABLISHED, false);
+		world_sends(frame_tcp(WORLD4, 80, NODE4, 4000, flags[i]), REASON_UPLINK_PASS, false);
+	}
+	may(tcp4());
+}
+
+/* An RST that was not believed leaves an entry so: 10 s, the time-out of CLOSE. */
+static void tcp_that_is_about_to_expire_is_the_stacks(void **state)
+{
+	(void)state;
+	ct_do("-I " TCP4 "ESTABLISHED " ASSURED "-t 10");
+	may_not(tcp4());
+	dp_reset(NULL);
+	ct_do("-I " TCP4 "ESTABLISHED " ASSURED "-t 13");
+	may(tcp4());
+	/* Where the administrator wants so little for all, half of it. */
+	set_sysctl("tcp_timeout_established", 8);
+	dp_reset(NULL);
+	ct_do("-I " TCP4 "ESTABLISHED " ASSURED "-t 7");
+	may(tcp4());
+	dp_reset(NULL);
+	ct_do("-I " TCP4 "ESTABLISHED " ASSURED "-t 4");
+	may_not(tcp4());
+}
+
+static void tcp_wants_a_liberal_conntrack(void **state)
+{
+	(void)state;
+	set_sysctl("tcp_be_liberal", 0);
+	ct_do("-I " TCP4 "ESTABLISHED " ASSURED "-t 600");
+	ct_do("-I " UDP4 ASSURED "-t 60");
+	may_not(tcp4());
+	may(udp4());
+}
+
+static void what_the_operator_marked_is_the_stacks(void **state)
+{
+	struct config cfg = dp.cfg;
+
+	(void)state;
+	cfg.stack_mark = 0x84;
+	dp_set_config(&cfg);
+	ct_do("-I " UDP4 ASSURED "-t 60 -m 0x7b");
+	ct_do("-I " TCP4 "ESTABLISHED " ASSURED "-t 600 -m 0xff");
+	may(udp4());
+	may_not(tcp4());
+	world_sends(frame_tcp(WORLD4, 80, NODE4, 4000, FLAG_ACK), REASON_UPLINK_PASS, true);
+}
+
+static int without_ipsec(void **state)
+{
+	(void)state;
+	run("ip xfrm policy deleteall");
+	return 0;
+}
+
+static void where_there_is_ipsec_all_is_the_stacks(void **state)
+{
+	static const char *const policies[] = {
+		"dst 10.9.0.0/16 dir fwd tmpl proto esp mode tunnel",
+		"dst 10.9.0.0/16 dir out tmpl proto esp mode tunnel",
+	};
+	const struct frame in = udp4(), out = frame_udp(NODE4, 4000, WORLD4, 53);
+	const struct answer answer = answer_of(&in, dp.host0, &out, dp.eth1, WAY_WIRE);
+	struct ran ran;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		begin(NULL);
+		ct_do("-I " UDP4 ASSURED "-t 60");
+		answer_put(&answer);
+		dp_run(dp.from_pod, (struct __sk_buff){ .ifindex = dp.host0 }, 0, &in, &ran);
+		dp_ran(&ran, REASON_SHORT_OUT, REASON_MAX);
+		/* At once, also for flows that have an answer. */
+		run("ip xfrm policy add %s", policies[i]);
+		may_not(udp4());
+		run("ip xfrm policy del %s 2>/dev/null || ip xfrm policy deleteall", policies[i]);
+	}
+}
+
+static void another_zones_entry_is_another_flow(void **state)
+{
+	(void)state;
+	ct_do("-I " UDP4 ASSURED "-t 60 --zone 5");
+	pod_sends(udp4(), REASON_PASS_INSERTED, false);
+	world_sends(frame_udp(WORLD4, 53, NODE4, 4001), REASON_UPLINK_PASS, false);
+}
+
+static void nobody_asks_where_the_short_way_is_off(void **state)
+{
+	struct config cfg = dp.cfg;
+
+	(void)state;
+	cfg.short_way = SHORT_OFF;
+	dp_set_config(&cfg);
+	ct_do("-I " UDP4 ASSURED "-t 60");
+	pod_sends(udp4(), REASON_PASS_ESTABLISHED, false);
+	world_sends(frame_udp(WORLD4, 53, NODE4, 4000), REASON_UPLINK_PASS, false);
+}
+
+/* ---- renewal ---------------------------------------------------------------------------------------- */
+
+static struct answer put(struct frame f, enum flow_way way, __u64 until)
+{
+	const struct frame out = frame_udp(NODE4, 4000, WORLD4, 53);
+	struct answer answer = answer_of(&f, dp.host0, &out, dp.eth1, way);
+
+	answer.flow.until = until;
+	answer_put(&answer);
+	return answer;
+}
+
+static void goes_short(struct frame f, enum reason reason)
+{
+	struct ran ran;
+
+	dp_run(dp.from_pod, (struct __sk_buff){ .ifindex = dp.host0 }, 0, &f, &ran);
+	dp_ran(&ran, reason, REASON_MAX);
+}
+
+static __u64 until_of(const struct answer *answer)
+{
+	struct flow flow;
+
+	assert_true(answer_get(&answer->key, &flow));
+	return flow.until;
+}
+
+static void an_answer_to_a_wire_is_renewed_by_the_stack(void **state)
+{
+	struct answer answer;
+
+	(void)state;
+	ct_do("-I " UDP4 ASSURED "-t 60");
+	answer = put(udp4(), WAY_WIRE, answer_now() - 1);
+	may(udp4());
+	pod_sends(udp4(), REASON_PASS_CACHED, true);
+	/* What the stack was seen to do is still written there, for the case that it does it again. */
+	assert_true(answer_get(&answer.key, &answer.flow));
+	assert_int_equal(answer.flow.ifindex, dp.eth1);
+}
+
+static void an_answer_to_a_pod_is_renewed_by_conntrack(void **state)
+{
+	struct answer answer;
+	__u64 before = answer_now();
+
+	(void)state;
+	ct_do("-I " UDP4 ASSURED "-t 60");
+	ct_do("-I " TCP4 "ESTABLISHED " ASSURED "-t 600");
+	answer = put(udp4(), WAY_PEER, before - 1);
+	goes_short(udp4(), REASON_SHORT_POD);
+	assert_in_range(until_of(&answer), before + SECOND, answer_now() + SECOND);
+	/* Nobody else refreshes the entry: it gets what the administrator wants. */
+	ct_expect("udp      17 119 src=" POD_A4);
+	answer = put(tcp4(), WAY_PEER, before - 1);
+	goes_short(tcp4(), REASON_SHORT_POD);
+	ct_expect("tcp      6 999 ESTABLISHED src=" POD_A4);
+	set_sysctl("udp_timeout_stream", 77);
+	ct_do("-U " FLOW4 "-t 50");
+	put(udp4(), WAY_PEER, before - 1);
+	goes_short(udp4(), REASON_SHORT_POD);
+	ct_expect("udp      17 76 src=" POD_A4);
+	/* Not for each packet. */
+	ct_do("-U " FLOW4 "-t 50");
+	goes_short(udp4(), REASON_SHORT_POD);
+	ct_expect("udp      17 49 src=" POD_A4);
+}
+
+static void a_pods_answer_ends_with_the_entry(void **state)
+{
+	struct answer answer;
+	struct flow flow;
+
+	(void)state;
+	answer = put(udp4(), WAY_PEER, answer_now() - 1);
+	pod_sends(udp4(), REASON_PASS_INSERTED, false);
+	ct_do("-F");
+	ct_do("-I " TCP4 "CLOSE_WAIT " ASSURED "-t 600");
+	answer = put(tcp4(), WAY_PEER, answer_now() - 1);
+	pod_sends(tcp4(), REASON_PASS_ESTABLISHED, false);
+	ct_expect("tcp      6 599 CLOSE_WAIT");
+	/* Or with what the operator wants. */
+	ct_do("-F");
+	set_sysctl("tcp_be_liberal", 0);
+	ct_do("-I " TCP4 "ESTABLISHED " ASSURED "-t 600");
+	answer = put(tcp4(), WAY_PEER, answer_now() - 1);
+	may_not(tcp4());
+	assert_true(answer_get(&answer.key, &flow));
+	assert_int_equal(flow.ifindex, 0);	/* another one */
+}
+
+static void uncached_conntrack_is_asked_each_time(void **state)
+{
+	struct config cfg = dp.cfg;
+	struct answer answer;
+	__u64 until = answer_now() + 5 * SECOND;
+
+	(void)state;
+	cfg.short_way = SHORT_UNCACHED;
+	dp_set_config(&cfg);
+	ct_do("-I " UDP4 ASSURED "-t 60");
+	answer = put(udp4(), WAY_WIRE, until);
+	goes_short(udp4(), REASON_SHORT_OUT);
+	goes_short(udp4(), REASON_SHORT_OUT);
+	assert_int_equal(until_of(&answer), until);	/* the stack renews it */
+	ct_expect("udp      17 59 src=" POD_A4);
+	ct_do("-F");
+	pod_sends(udp4(), REASON_PASS_INSERTED, false);
+}
+
+/* ---- entries that have to end ----------------------------------------------------------------------- */
+
+static void a_flow_ends_whose_source_address_the_node_has_lost(void **state)
+{
+	const struct frame f = frame_udp(POD_A6, 4000, WORLD6, 53);
+	const struct flow_key key = answer_key(&f, dp.host0);
+	struct ran ran;
+
+	(void)state;
+	dp_set_pod(POD_A6, dp.host0, STATE_READY, "2001:db8:3::1");
+	for (int assured = 0; assured < 2; assured++) {
+		dp_pod_sends(f, REASON_PASS_INSERTED);
+		ct_do("-U -p udp -s %s -d %s --sport 4000 --dport 53 -t 60 %s", POD_A6, WORLD6,
+		      assured ? ASSURED : "");
+		dp_pod_sends(f, REASON_PASS_ESTABLISHED);
+		run("ip addr del 2001:db8:3::1/64 dev eth1;"
+		    "while ip -6 route show table local | grep -q '^local 2001:db8:3::1 '; do sleep 0.01; done");
+		map_delete(dp.flows, &key);
+		dp_run(dp.from_pod, (struct __sk_buff){ .ifindex = dp.host0 }, 0, &f, &ran);
+		dp_ran(&ran, REASON_PASS_NO_EGRESS, REASON_ENDED_EGRESS);
+		ct_expect_none();
+		run("ip addr add 2001:db8:3::1/64 dev eth1 nodad;"
+		    "until ip -6 route show table local | grep -q '^local 2001:db8:3::1 '; do sleep 0.01; done");
+	}
+}
+
+/* Whoever else translated to an address that is not the node's knows why. */
+static void only_bpfs_own_flows_do(void **state)
+{
+	(void)state;
+	ct_do("-I " FLOW4 "--src-nat 192.0.2.77 " ASSURED "-t 60");
+	may(udp4());
+	ct_expect("dst=192.0.2.77");
+}
+
+#define EACH(test) cmocka_unit_test_setup(test, begin)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		EACH(assured_flows_are_watched_in_both_directions),
+		EACH(udp_that_is_not_assured_is_not_watched),
+		EACH(tcp_in_another_state_is_not),
+		EACH(set_up_and_tear_down_are_not),
+		EACH(tcp_that_is_about_to_expire_is_the_stacks),
+		EACH(tcp_wants_a_liberal_conntrack),
+		EACH(what_the_operator_marked_is_the_stacks),
+		cmocka_unit_test_setup_teardown(where_there_is_ipsec_all_is_the_stacks, begin, without_ipsec),
+		EACH(another_zones_entry_is_another_flow),
+		EACH(nobody_asks_where_the_short_way_is_off),
+		EACH(an_answer_to_a_wire_is_renewed_by_the_stack),
+		EACH(an_answer_to_a_pod_is_renewed_by_conntrack),
+		EACH(a_pods_answer_ends_with_the_entry),
+		EACH(uncached_conntrack_is_asked_each_time),
+		EACH(a_flow_ends_whose_source_address_the_node_has_lost),
+		EACH(only_bpfs_own_flows_do),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, dp_set_up, dp_tear_down);
+}

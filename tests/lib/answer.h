@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CTNAT_TESTS_ANSWER_H
+#define CTNAT_TESTS_ANSWER_H
+
+/*
+ * Answers of map `flows`, made by hand from two frames: as a packet arrives, and as it is to leave.
+ * The differences of the checksums are computed from scratch, and not by the programs' own lines.
+ */
+#include "lib/datapath.h"
+
+struct answer {
+	struct flow_key key;
+	struct flow flow;
+};
+
+/* Plain UDP or TCP frames; ifindex of where they arrive and leave. MTU 1500, generation 0, good for
+ * 10 s. */
+struct answer answer_of(const struct frame *arrives, int in, const struct frame *leaves, int out,
+			enum flow_way way);
+/* The key of the frame as it arrives there. */
+struct flow_key answer_key(const struct frame *arrives, int in);
+
+void answer_put(const struct answer *answer);
+/* False: there is none. */
+bool answer_get(const struct flow_key *key, struct flow *out);
+
+/* The programs' clock, bpf_ktime_get_coarse_ns(). */
+__u64 answer_now(void);
+
+/* What BPF calls the epoch of a device. */
+void epoch_set(int ifindex, __u32 epoch);
+
+#endif
