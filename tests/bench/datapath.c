@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "rows.h"
 #include "subjects.h"
 #include "table.h"
 #include "verdict.h"
@@ -46,7 +47,9 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	choose_cpu();
 	subjects_say();
-	if (inject_load(&err) < 0 || subjects_make(&err) < 0 || table_measure(rounds, &err) < 0) {
+	if (inject_load(&err) < 0 || subjects_make(&err) < 0 || table_measure(rounds, &err) < 0 ||
+	    rows_first_packets(rounds, &err) < 0 || rows_not_ours(rounds, &err) < 0 ||
+	    rows_full_table(rounds, &err) < 0) {
 		fprintf(stderr, "bench: %s\n", err.msg);
 		return VERDICT_FAILED;
 	}

@@ -27,7 +27,7 @@ enum direction { OUT, IN, DIRECTIONS };
 enum kind { UDP4, TCP4, UDP6, TCP6, KINDS };
 
 struct cell {
-	double least, quartile;		/* of nftables masquerade's */
+	struct ratio ratio;		/* to nftables masquerade */
 	double ns;			/* least */
 	double share;			/* of packets that went the short way */
 	double renewing;		/* least of slices that renew all, of those that renew none */
@@ -111,13 +111,21 @@ static struct cell cell_of(const struct entrant *entrant, const struct entrant *
 	double rate = 1e9 / least(&nft->ns);
 	struct cell cell = { .ns = weigh(entrant, least, rate) };
 
-	cell.least = cell.ns / least(&nft->ns);
-	cell.quartile = weigh(entrant, lower_quartile, rate) / lower_quartile(&nft->ns);
+	cell.ratio.least = cell.ns / least(&nft->ns);
+	cell.ratio.quartile = weigh(entrant, lower_quartile, rate) / lower_quartile(&nft->ns);
 	if (entrant->frames)
 		cell.share = (double)entrant->shortened / entrant->frames;
 	if (entrant->renewing.n)
 		cell.renewing = least(&entrant->renewing) / least(&entrant->ns);
 	return cell;
+}
+
+static struct ratio beside(const struct cell *a, const struct cell *b)
+{
+	return (struct ratio){
+		.least = a->ratio.least / b->ratio.least,
+		.quartile = a->ratio.quartile / b->ratio.quartile,
+	};
 }
 
 static void judge_cells(const struct entrant *control, enum direction direction, enum kind kind,
@@ -128,16 +136,16 @@ static void judge_cells(const struct entrant *control, enum direction direction,
 	bool v4 = kind == UDP4 || kind == TCP4;
 
 	if (many) {
-		judge(control, ctnat->least, 0.75, "%s, %s, %d flows", to, of, MANY);
+		judge(control, ctnat->ratio, 0.75, "%s, %s, %d flows", to, of, MANY);
 		return;
 	}
-	judge(control, ctnat->least, !v4 ? 0.65 : direction == OUT ? 0.60 : 0.58, "%s, %s, one flow",
+	judge(control, ctnat->ratio, !v4 ? 0.65 : direction == OUT ? 0.60 : 0.58, "%s, %s, one flow",
 	      to, of);
 	if (!v4)
 		return;
-	judge(control, ctnat->ns / cell[WIRE].ns, 1.25, "%s, %s, beside the wire", to, of);
-	judge(control, ctnat->ns / cell[ROUTING].ns, 1.00, "%s, %s, beside routing without NAT", to,
-	      of);
+	judge(control, beside(ctnat, &cell[WIRE]), 1.25, "%s, %s, beside the wire", to, of);
+	judge(control, beside(ctnat, &cell[ROUTING]), 1.00, "%s, %s, beside routing without NAT",
+	      to, of);
 }
 
 static int measure_group(const enum subject *group, size_t n, const struct flows *flows,
@@ -179,7 +187,7 @@ static void say_row(enum direction direction, enum subject subject)
 			const struct cell *cell = &cells[direction][kind][many][subject];
 
 			if (cell->ns > 0)
-				printf("  %4.2f %4.2f", cell->least, cell->quartile);
+				printf("  %4.2f %4.2f", cell->ratio.least, cell->ratio.quartile);
 			else
 				printf("  %9s", "-");
 		}

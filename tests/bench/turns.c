@@ -13,7 +13,7 @@
 #include "turns.h"
 
 #define ENTRANTS_MAX 16
-#define PATIENCE     3		/* times the rounds */
+#define PATIENCE     2		/* times the rounds */
 
 double now_ns(void)
 {
@@ -33,16 +33,22 @@ double lower_quartile(const struct samples *ns)
 	return samples_quantile(ns, 0.25);
 }
 
-double control_of(const struct entrant *entrants)
+static bool agrees(double ratio)
 {
-	return least(&entrants[1].ns) / least(&entrants[0].ns);
+	return ratio >= CONTROL_MIN && ratio <= CONTROL_MAX;
 }
 
-bool control_holds(const struct entrant *entrants)
+struct control control_of(const struct entrant *entrants)
 {
-	double ratio = control_of(entrants);
+	const struct samples *a = &entrants[0].ns, *b = &entrants[1].ns;
+	struct control control = {
+		.least = least(b) / least(a),
+		.quartile = lower_quartile(b) / lower_quartile(a),
+	};
 
-	return ratio >= CONTROL_MIN && ratio <= CONTROL_MAX;
+	control.by_quartile = !agrees(control.least) && agrees(control.quartile);
+	control.holds = agrees(control.least) || agrees(control.quartile);
+	return control;
 }
 
 static void shuffle(size_t *order, size_t n)
@@ -98,12 +104,13 @@ int take_turns(struct entrant *entrants, size_t n, unsigned int rounds, const ch
 	int ret = warm_up(entrants, n, err);
 	unsigned int round = 0;
 
-	while (!ret && round < PATIENCE * rounds && (round < rounds || !control_holds(entrants))) {
+	while (!ret && round < PATIENCE * rounds &&
+	       (round < rounds || !control_of(entrants).holds)) {
 		ret = round_of(entrants, n, err);
 		round++;
 	}
 	if (!ret)
-		fprintf(stderr, "%-40s %u rounds, control %.3f\n", what, round,
-			control_of(entrants));
+		fprintf(stderr, "%-40s %u rounds, control %.3f by the least, %.3f by the quartile\n",
+			what, round, control_of(entrants).least, control_of(entrants).quartile);
 	return ret ? err_wrap(err, "%s", what) : 0;
 }

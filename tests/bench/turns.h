@@ -26,8 +26,8 @@ struct entrant {
 
 /*
  * Rounds in which each has one slice, in a random order. The first two entrants are the control:
- * the same thing, measured twice. While they differ by too much there are more rounds, up to three
- * times as many; then it is as it is.
+ * the same thing, measured twice. While they differ by too much there are more rounds, up to twice
+ * as many; then it is as it is. Says on stderr how far it is.
  */
 int take_turns(struct entrant *entrants, size_t n, unsigned int rounds, const char *what,
 	       struct err *err);
@@ -36,9 +36,16 @@ int take_turns(struct entrant *entrants, size_t n, unsigned int rounds, const ch
 double least(const struct samples *ns);
 double lower_quartile(const struct samples *ns);
 
-/* entrants[1] beside entrants[0], which are the control. */
-double control_of(const struct entrant *entrants);
-bool control_holds(const struct entrant *entrants);
+/*
+ * Which of the two the control agrees by: the least, else the quartile, else neither. entrants[0]
+ * and [1] are the control; what the others come to has no say.
+ */
+struct control {
+	bool holds, by_quartile;
+	double least, quartile;		/* of entrants[1] beside entrants[0] */
+};
+
+struct control control_of(const struct entrant *entrants);
 
 double now_ns(void);
 

@@ -6,23 +6,24 @@
 
 static unsigned int missed, inconclusive;
 
-void judge(const struct entrant *entrants, double value, double limit, const char *fmt, ...)
+void judge(const struct entrant *entrants, struct ratio ratio, double limit, const char *fmt, ...)
 {
-	bool sure = control_holds(entrants), kept = value <= limit;
+	struct control control = control_of(entrants);
+	double value = control.by_quartile ? ratio.quartile : ratio.least;
+	bool kept = value <= limit;
 	char what[128];
 	va_list args;
 
 	va_start(args, fmt);
 	vsnprintf(what, sizeof(what), fmt, args);
 	va_end(args);
-	missed += sure && !kept;
-	inconclusive += !sure;
-	printf("%s  %-60s %5.2f  ", !sure ? "????" : kept ? "PASS" : "FAIL", what, value);
-	if (kept)
-		printf("(at most %.2f", limit);
-	else
-		printf("(misses %.2f", limit);
-	printf("; control %.2f)\n", control_of(entrants));
+	missed += control.holds && !kept;
+	inconclusive += !control.holds;
+	printf("%s  %-56s %5.2f  (%s %.2f; control %.2f%s)\n",
+	       !control.holds ? "????" : kept ? "PASS" : "FAIL", what, value,
+	       kept ? "at most" : "misses", limit,
+	       control.by_quartile ? control.quartile : control.least,
+	       control.by_quartile ? ", quartiles" : "");
 }
 
 enum verdict verdict_sum(void)

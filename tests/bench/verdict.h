@@ -14,8 +14,14 @@ enum verdict {
 	VERDICT_INCONCLUSIVE,
 };
 
-/* At most `limit`; measured among these entrants, whose control decides whether it says anything. */
-void judge(const struct entrant *entrants, double value, double limit, const char *fmt, ...)
+/* A ratio, of the least slices and of the lower quartiles. */
+struct ratio {
+	double least, quartile;
+};
+
+/* At most `limit`, by that which the control of these entrants agrees by; if it does by neither, the
+ * row decides nothing. */
+void judge(const struct entrant *entrants, struct ratio ratio, double limit, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
 /* A miss that means something counts for more than one that does not. */

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "lib/ctfill.h"
+#include "rows.h"
+#include "verdict.h"
+
+#define SLICE	      20000
+#define FIRST_PACKETS 20000
+#define NODE_PORT     9000	/* of the node's own socket */
+
+#define CROWDS	      4
+#define CROWD_ENTRIES 250000
+
+static struct ratio ratio_of(const struct entrant *a, const struct entrant *b)
+{
+	return (struct ratio){
+		.least = least(&a->ns) / least(&b->ns),
+		.quartile = lower_quartile(&a->ns) / lower_quartile(&b->ns),
+	};
+}
+
+static void say(const char *title, const char *beside, const struct entrant *entrants, size_t n)
+{
+	printf("\n%-44s %s: least, lower quartile\n", title, beside);
+	for (size_t i = 0; i < n; i++) {
+		struct ratio ratio = ratio_of(&entrants[i], &entrants[0]);
+
+		printf("  %-42s %4.2f %4.2f\n", entrants[i].site->label, ratio.least,
+		       ratio.quartile);
+	}
+}
+
+/* ---- first packets ---------------------------------------------------------------------------------- */
+
+static int first_packets(struct entrant *entrant, double *ns, struct err *err)
+{
+	const struct flows flows = { .n = FIRST_PACKETS };
+	const struct stream stream = flows_out(entrant->site, &flows);
+	int ret = ctfill_flush(err);
+
+	return ret ? ret : inject(&stream, FIRST_PACKETS, ns, err);
+}
+
+int rows_first_packets(unsigned int rounds, struct err *err)
+{
+	static const enum subject who[] = { NFT, NFT_AGAIN, IPTABLES, CTNAT, CTNAT_ASSISTED };
+	static struct entrant entrants[5];
+	int ret;
+
+	for (size_t i = 0; i < 5; i++)
+		entrants[i] = entrant_of(who[i], first_packets, NULL);
+	ret = take_turns(entrants, 5, rounds, "first packets", err);
+	if (ret)
+		return ret;
+	say("First packets: each a new UDP flow, IPv4", "/ nftables masquerade", entrants, 5);
+	judge(entrants, ratio_of(&entrants[3], &entrants[0]), 1.15, "first packets");
+	return 0;
+}
+
+/* ---- what is not ours ------------------------------------------------------------------------------- */
+
+static int stream_slice(struct entrant *entrant, double *ns, struct err *err)
+{
+	return inject(entrant->what, SLICE, ns, err);
+}
+
+/* To the node itself, through it into another network, and from there. */
+enum passage { TO_NODE, INWARD, OUTWARD, PASSAGES };
+
+static struct stream passage_of(const struct site *site, enum passage passage)
+{
+	const struct stream streams[PASSAGES] = {
+		[TO_NODE] = { .at = &site->uplink, .src = SERVER4, .dst = NODE4,
+			      .arrives_at = NODE4 },
+		[INWARD] = { .at = &site->uplink, .src = SERVER4, .dst = SIDE4,
+			     .arrives_at = SIDE4 },
+		[OUTWARD] = { .at = &site->across, .src = SIDE4, .dst = SERVER4,
+			      .arrives_from = SIDE4 },
+	};
+	struct stream stream = streams[passage];
+
+	stream.near = (struct ports){ NODE_PORT, 1 };
+	stream.far = (struct ports){ NODE_PORT, 1 };
+	return stream;
+}
+
+static int measure_passage(enum passage passage, const char *title, unsigned int rounds,
+			   struct err *err)
+{
+	static const enum subject who[] = { CTNAT_BARE, CTNAT_BARE, CTNAT };
+	static struct entrant entrants[3];
+	static struct stream streams[3];
+	int ret;
+
+	for (size_t i = 0; i < 3; i++) {
+		streams[i] = passage_of(&sites[who[i]], passage);
+		entrants[i] = entrant_of(who[i], stream_slice, &streams[i]);
+	}
+	ret = take_turns(entrants, 3, rounds, title, err);
+	if (ret)
+		return ret;
+	judge(entrants, ratio_of(&entrants[2], &entrants[0]), 1.05, "%s", title);
+	return 0;
+}
+
+static int open_socket(const struct site *site, struct err *err)
+{
+	struct sockaddr_in self = { .sin_family = AF_INET, .sin_port = htons(NODE_PORT) };
+	_cleanup_close_ int fd = -1;
+	int ret = node_enter(&site->node, err);
+
+	if (ret)
+		return ret;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&self, sizeof(self)) < 0)
+		return err_set(err, -errno, "open a socket of the node");
+	ret = sink_socket(fd, err);
+	return ret ? ret : TAKE_FD(fd);
+}
+
+int rows_not_ours(unsigned int rounds, struct err *err)
+{
+	_cleanup_close_ int bare = open_socket(&sites[CTNAT_BARE], err);
+	_cleanup_close_ int ctnat = bare < 0 ? bare : open_socket(&sites[CTNAT], err);
+	int ret;
+
+	if (ctnat < 0)
+		return ctnat;
+	printf("\nNot ours: UDP, IPv4, one flow, beside the same node without programs on its uplink\n");
+	ret = measure_passage(TO_NODE, "to a socket of the node", rounds, err);
+	if (!ret)
+		ret = measure_passage(INWARD, "through the node, in by the uplink", rounds, err);
+	return ret ? ret :
+	       measure_passage(OUTWARD, "through the node, out by the uplink", rounds, err);
+}
+
+/* ---- the full table --------------------------------------------------------------------------------- */
+
+static int fill_crowds(struct err *err)
+{
+	struct node home, crowds[CROWDS];
+	int ret = node_current(&home, err);
+
+	for (size_t i = 0; !ret && i < CROWDS; i++) {
+		ret = node_make(&home, &crowds[i], err);
+		if (!ret)
+			ret = node_enter(&crowds[i], err);
+		if (!ret)
+			ret = ctfill(CROWD_ENTRIES, err);
+		if (!ret)
+			ret = node_enter(&home, err);
+	}
+	return ret;
+}
+
+/* Of an entry, as the slab allocator says; 0: it does not. */
+static unsigned int entry_size(void)
+{
+	FILE *file = fopen("/proc/slabinfo", "r");
+	unsigned int size = 0;
+	char line[512];
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "nf_conntrack %*u %*u %u", &size) == 1)
+			break;
+	}
+	if (file)
+		fclose(file);
+	return size;
+}
+
+#define FULL_TABLE 5
+
+static int measure_one_flow(struct entrant entrants[FULL_TABLE], unsigned int rounds,
+			    const char *what, struct err *err)
+{
+	static const enum subject who[FULL_TABLE] = { WIRE, WIRE, NFT, CTNAT, CTNAT_UNCACHED };
+	static struct stream streams[FULL_TABLE];
+	const struct flows flows = { .n = 1 };
+	struct site *at[FULL_TABLE - 1];
+	int ret;
+
+	for (size_t i = 0; i < FULL_TABLE; i++) {
+		streams[i] = flows_out(&sites[who[i]], &flows);
+		entrants[i] = entrant_of(who[i], stream_slice, &streams[i]);
+		if (i)
+			at[i - 1] = &sites[who[i]];
+	}
+	ret = flows_open(at, FULL_TABLE - 1, &flows, err);
+	return ret ? ret : take_turns(entrants, FULL_TABLE, rounds, what, err);
+}
+
+/* What the wire costs does not depend on the table: so each time is measured beside it. */
+int rows_full_table(unsigned int rounds, struct err *err)
+{
+	static struct entrant before[FULL_TABLE], after[FULL_TABLE];
+	int ret = measure_one_flow(before, rounds, "one flow, alone", err);
+
+	if (!ret)
+		ret = fill_crowds(err);
+	if (!ret)
+		ret = measure_one_flow(after, rounds, "one flow, full table", err);
+	if (ret)
+		return ret;
+	printf("\nOne UDP flow out, IPv4, with %d other entries in %d other namespaces (%.0f MB of "
+	       "entries)   / its cost without\n",
+	       CROWDS * CROWD_ENTRIES, CROWDS, 1e-6 * CROWDS * CROWD_ENTRIES * entry_size());
+	for (size_t i = 2; i < FULL_TABLE; i++) {
+		struct ratio full = ratio_of(&after[i], &after[0]), alone = ratio_of(&before[i], &before[0]);
+		struct ratio ratio = { full.least / alone.least, full.quartile / alone.quartile };
+
+		if (after[i].site == &sites[CTNAT])
+			judge(after, ratio, 1.3, "ctnat, full table / alone");
+		else
+			printf("      %-56s %5.2f\n", after[i].site->label, ratio.least);
+	}
+	return 0;
+}
