@@ -68,3 +68,28 @@ time_left() { tracked "$@" | awk '{ print $3 }'; }
 
 # state_of PORT [ADDRESS]: of a TCP flow, as conntrack calls it.
 state_of() { tracked tcp "$@" | awk '{ print $4 }'; }
+
+# connected PORT [FAMILY]: a connection from that port of pod a to the same of the server: ends `near` and `far`.
+connected() {
+	local pod=${ADDR4[a]} server=$SERVER4
+	[[ ${2-4} == 4 ]] || pod=${ADDR6[a]} server=$SERVER6
+	end far world tcp "$server" "$1"
+	ready far
+	end near a tcp "$pod" "$1" "$server" "$1"
+	ready near
+}
+
+# exchanging PORT: the same over UDP, until it takes the short way. The kernel wants to see two seconds of a flow that it
+# opened before it calls it assured, and for a second more we may remember that it was not.
+exchanging() {
+	end far world udp $SERVER4 "$1"
+	end near a udp "${ADDR4[a]}" "$1" $SERVER4 "$1"
+	ready far near
+	start_count
+	within 8 both_short near far || fail "not short: $(tracked udp "$1")"
+}
+both_short() {
+	moved "$1" "$2" 1
+	moved "$2" "$1" 1
+	[[ $(counted short_in) -gt 0 && $(counted short_out) -gt 0 ]]
+}
