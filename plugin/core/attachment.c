@@ -116,6 +116,16 @@ static int undo_link(struct attachment_work *w, struct err *err)
 	return 0;
 }
 
+int attachment_void_answers(const struct node *node, __u32 ifindex, struct err *err)
+{
+	int fd = node->maps.fd[MAP_EPOCHS], ret;
+
+	if (fd < 0 || !ifindex)
+		return 0;
+	ret = epoch_raise(fd, ifindex);
+	return ret < 0 ? err_set(err, ret, "raise the epoch of interface %u", ifindex) : 0;
+}
+
 /* The kernel takes the links of a namespace that goes: then the record knows the device, if the pod
  * ever was ready. */
 static int undo_answers(struct attachment_work *w, struct err *err)
@@ -128,10 +138,7 @@ static int undo_answers(struct attachment_work *w, struct err *err)
 		ret = rtnl_link_change(&w->node->rt, link.ifindex, &down, err);
 	if (ret < 0 && ret != -ENODEV)
 		return err_wrap(err, "interface '%s'", w->record.host_ifname);
-	if (map_fd(w, MAP_EPOCHS) < 0 || !link.ifindex)
-		return 0;
-	ret = epoch_raise(map_fd(w, MAP_EPOCHS), link.ifindex);
-	return ret < 0 ? err_set(err, ret, "raise the epoch of '%s'", w->record.host_ifname) : 0;
+	return attachment_void_answers(w->node, link.ifindex, err);
 }
 
 /* ---- ready ----------------------------------------------------------------------------------- */

@@ -40,4 +40,8 @@ int attachment_make(struct attachment_work *w, struct err *err);
  * left is found by the next DEL or GC. */
 int attachment_unmake(struct attachment_work *w, struct err *err);
 
+/* Voids what `flows` says of the device, from the next packet on. Nothing to do without ifindex (no
+ * packet ever was forwarded there), or without the map (nor is the datapath ours then). */
+int attachment_void_answers(const struct node *node, __u32 ifindex, struct err *err);
+
 #endif

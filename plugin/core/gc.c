@@ -95,11 +95,10 @@ static int free_address(struct gc *gc, const struct addr *addr, const struct pod
 			struct err *err)
 {
 	const struct maps *maps = &gc->node->maps;
-	int ret = pod->ifindex ? epoch_raise(maps->fd[MAP_EPOCHS], pod->ifindex) : 0;
+	int ret = attachment_void_answers(gc->node, pod->ifindex, err);
 
-	if (ret < 0)
-		return err_set(err, ret, "raise the epoch of interface %u", pod->ifindex);
-	ret = ctnl_flush_addr(&gc->node->nf, addr, NULL, err);
+	if (!ret)
+		ret = ctnl_flush_addr(&gc->node->nf, addr, NULL, err);
 	return ret < 0 ? ret : ipam_free(maps, &pod->owner, addr, err);
 }
 
