@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Listens on a device and prints each new "source destination protocol" that arrives, once.
 
-    wire.py DEVICE
+    wire.py DEVICE [--pods]
 
 Prints "ready" first and, at SIGTERM, when it has read all that had arrived, "lost N": the frames that the kernel
-could not give it. ARP's source and destination are those of its payload; ICMP's type is part of the protocol.
+could not give it. --pods: only what has a pod's address as its source, for tests that send more than can be read here.
+ARP's source and destination are those of its payload; ICMP's type is part of the protocol.
 """
 import ctypes
 import select
@@ -17,17 +18,31 @@ import sys
 SO_ATTACH_FILTER, SO_RCVBUFFORCE = 26, 33
 SOL_PACKET, PACKET_STATISTICS = 263, 6
 ETH_P_ALL, ETH_P_IP, ETH_P_ARP, ETH_P_IPV6 = 3, 0x800, 0x806, 0x86DD
-BPF_RET_K = 6
 SNAPLEN = 128
 NAMES = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp6", 132: "sctp"}
 
+# Classic BPF: (code, jump if true, jump if false, operand).
+LOAD_HALF, LOAD, AND, JUMP_EQUAL, RETURN = 0x28, 0x20, 0x54, 0x15, 0x06
+EVERYTHING = [(RETURN, 0, 0, SNAPLEN)]      # its first bytes, so that floods fit the buffer
+PODS = [(LOAD_HALF, 0, 0, 12),
+        (JUMP_EQUAL, 0, 3, ETH_P_IP),
+        (LOAD, 0, 0, 26),
+        (AND, 0, 0, 0xFFFF0000),
+        (JUMP_EQUAL, 5, 6, 0x0AF40000),     # 10.244.0.0/16
+        (JUMP_EQUAL, 0, 5, ETH_P_IPV6),
+        (LOAD, 0, 0, 22),
+        (JUMP_EQUAL, 0, 3, 0xFD000010),     # fd00:10:244::/48
+        (LOAD_HALF, 0, 0, 26),
+        (JUMP_EQUAL, 0, 1, 0x0244),
+        (RETURN, 0, 0, SNAPLEN),
+        (RETURN, 0, 0, 0)]
 
-def listen(device):
+
+def listen(device, wanted):
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-    # The shortest classic filter: the first SNAPLEN bytes of everything, so that floods fit the buffer.
-    program = ctypes.create_string_buffer(struct.pack("=HBBI", BPF_RET_K, 0, 0, SNAPLEN))
+    program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in wanted))
     sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER,
-                    struct.pack("@HP", 1, ctypes.addressof(program)))
+                    struct.pack("@HP", len(wanted), ctypes.addressof(program)))
     sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
     sock.bind((device, ETH_P_ALL))
     return sock
@@ -58,7 +73,7 @@ def describe(frame):
 
 
 def main():
-    sock = listen(sys.argv[1])
+    sock = listen(sys.argv[1], PODS if "--pods" in sys.argv else EVERYTHING)
     stop, wakeup = socket.socketpair()
     wakeup.setblocking(False)
     signal.set_wakeup_fd(wakeup.fileno())
