@@ -90,11 +90,33 @@ static __always_inline void refresh(struct nf_conn *ct, __u32 proto)
 
 /* ---- the packet's way ------------------------------------------------------------------------ */
 
-/* Is what an answer says still true, and may be said for another second? */
-static __noinline bool still_stands(struct __sk_buff *skb, const struct config *cfg,
-				    const struct flow_key *flow, bool to_pod)
+static __always_inline bool is_addr(const union nf_inet_addr *in_entry, const struct addr *addr)
 {
-	struct ct_key key = key_of_arrival(flow);
+	const __u32 *word = (const void *)addr;
+
+	if (addr_is_v4(addr))
+		return in_entry->ip == addr_ip(addr);
+	return in_entry->ip6[0] == word[0] && in_entry->ip6[1] == word[1] &&
+	       in_entry->ip6[2] == word[2] && in_entry->ip6[3] == word[3];
+}
+
+/* Is this how packets come that answer those which leave like the answer's? */
+static __always_inline bool is_inverse(const struct nf_conntrack_tuple *tuple,
+				       const struct flow *leaves)
+{
+	return tuple->src.u.all == leaves->dport && tuple->dst.u.all == leaves->sport &&
+	       is_addr(&tuple->src.u3, &leaves->dst) && is_addr(&tuple->dst.u3, &leaves->src);
+}
+
+/*
+ * Is what an answer says still true, and may be said for another second? The entry may be another
+ * by now, of another pod's flow that has the same port of the node; and somebody may have come to
+ * hang behind us.
+ */
+static __noinline bool still_stands(struct __sk_buff *skb, const struct config *cfg,
+				    const struct flow_key *arrival, const struct flow *answer)
+{
+	struct ct_key key = key_of_arrival(arrival);
 	struct nf_conn *ct;
 	bool stands;
 	__u8 dir;
@@ -102,9 +124,15 @@ static __noinline bool still_stands(struct __sk_buff *skb, const struct config *
 	ct = ct_lookup(skb, &key, &dir);
 	if (!ct)
 		return false;
-	stands = is_established(ct, flow->proto) && may_be_short(ct, flow->proto, cfg);
-	if (stands && to_pod)
-		refresh(ct, flow->proto);
+	stands = is_established(ct, arrival->proto) && may_be_short(ct, arrival->proto, cfg) &&
+		 classifiers(device_of(skb), false) <= 1;
+	/* twice the same: no access to an entry may have an index that the verifier does not know */
+	if (dir == CT_DIR_ORIGINAL)
+		stands = stands && is_inverse(&ct->tuplehash[CT_DIR_REPLY].tuple, answer);
+	else
+		stands = stands && is_inverse(&ct->tuplehash[CT_DIR_ORIGINAL].tuple, answer);
+	if (stands && answer->way == WAY_PEER)
+		refresh(ct, arrival->proto);
 	bpf_ct_release(ct);
 	return stands;
 }
@@ -143,7 +171,7 @@ static __always_inline enum reason judge_answer(struct __sk_buff *skb, const str
 	if (has_ipsec(skb))
 		return GO_ON;
 	if (expired || !cached) {
-		if (!still_stands(skb, cfg, &plain->key, to_pod)) {
+		if (!still_stands(skb, cfg, &plain->key, flow)) {
 			bpf_map_delete_elem(&flows, &plain->key);
 			return GO_ON;
 		}
