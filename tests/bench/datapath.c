@@ -17,7 +17,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "exits.h"
+#include "memory.h"
 #include "rows.h"
+#include "sockets.h"
 #include "subjects.h"
 #include "table.h"
 #include "verdict.h"
@@ -34,6 +37,19 @@ static void choose_cpu(void)
 	sched_setaffinity(0, sizeof(set), &set);
 }
 
+static int measure(unsigned int rounds, struct err *err)
+{
+	int ret;
+
+	if ((ret = inject_load(err)) || (ret = subjects_make(err)) ||
+	    (ret = table_measure(rounds, err)) || (ret = sockets_measure(rounds, err)) ||
+	    (ret = rows_first_packets(rounds, err)) || (ret = rows_not_ours(rounds, err)) ||
+	    (ret = exits_measure(table_unit(), err)) ||
+	    (ret = node_enter(&sites[CTNAT].node, err)) || (ret = memory_say(err)))
+		return ret;
+	return rows_full_table(rounds, err);
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : ROUNDS_DEFAULT;
@@ -47,9 +63,7 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	choose_cpu();
 	subjects_say();
-	if (inject_load(&err) < 0 || subjects_make(&err) < 0 || table_measure(rounds, &err) < 0 ||
-	    rows_first_packets(rounds, &err) < 0 || rows_not_ours(rounds, &err) < 0 ||
-	    rows_full_table(rounds, &err) < 0) {
+	if (measure(rounds, &err) < 0) {
 		fprintf(stderr, "bench: %s\n", err.msg);
 		return VERDICT_FAILED;
 	}

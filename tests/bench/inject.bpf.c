@@ -49,7 +49,6 @@ __u32 passes;			/* over all flows, ever */
 __be32 expected;
 __u32 expected_at;
 __u8 expected_proto;
-__u8 keep;			/* count, but do not drop */
 __u8 learn;			/* note the near port, which may have been translated: frames arrive */
 __u8 learned;			/* ... in the order of flows; the near port is the one that was noted */
 __u16 near_port[FLOWS_MAX];	/* of each flow */
@@ -159,7 +158,7 @@ int count_frame(struct __sk_buff *skb)
 	if (learn)
 		learn_port(skb, arrived);
 	arrived += skb->gso_segs ?: 1;
-	return keep ? TC_ACT_UNSPEC : TC_ACT_SHOT;
+	return TC_ACT_SHOT;
 }
 
 SEC("socket")

@@ -21,7 +21,8 @@ struct stream {
 	struct ports near, far;
 	bool near_is_source;
 	bool tcp;
-	unsigned char flags;		/* of TCP; with `ack` an acknowledgement */
+	unsigned char flags;		/* of TCP */
+	unsigned char ttl;		/* 0: as usual */
 	unsigned int seq, ack;
 	const char *arrives_from;	/* what a frame bears where it arrives: one of these two, */
 	const char *arrives_at;		/* the other one is NULL */
@@ -55,10 +56,10 @@ int inject_more(unsigned int frames, double *ns, struct err *err);
 /* As inject(), and nobody asks where the frames end. */
 int inject_anything(const struct stream *stream, unsigned int frames, struct err *err);
 
-/* For frames of others, such as sockets: what is expected from now on, and what has arrived since.
- * With `keep` they are counted, but go on. */
-void expect(const struct stream *stream, bool keep);
-unsigned long long expected_arrived(void);
+/* For frames of others, such as sockets: what is expected from now on, and whether that many have
+ * arrived since. -EPROTO if not. */
+void expect(const struct stream *stream);
+int expect_all(unsigned int frames, struct err *err);
 
 /* Bytes of a frame of the stream. */
 unsigned int stream_frame_len(const struct stream *stream);

@@ -16,25 +16,6 @@
 #define CROWDS	      4
 #define CROWD_ENTRIES 250000
 
-static struct ratio ratio_of(const struct entrant *a, const struct entrant *b)
-{
-	return (struct ratio){
-		.least = least(&a->ns) / least(&b->ns),
-		.quartile = lower_quartile(&a->ns) / lower_quartile(&b->ns),
-	};
-}
-
-static void say(const char *title, const char *beside, const struct entrant *entrants, size_t n)
-{
-	printf("\n%-44s %s: least, lower quartile\n", title, beside);
-	for (size_t i = 0; i < n; i++) {
-		struct ratio ratio = ratio_of(&entrants[i], &entrants[0]);
-
-		printf("  %-42s %4.2f %4.2f\n", entrants[i].site->label, ratio.least,
-		       ratio.quartile);
-	}
-}
-
 /* ---- first packets ---------------------------------------------------------------------------------- */
 
 static int first_packets(struct entrant *entrant, double *ns, struct err *err)
@@ -57,7 +38,7 @@ int rows_first_packets(unsigned int rounds, struct err *err)
 	ret = take_turns(entrants, 5, rounds, "first packets", err);
 	if (ret)
 		return ret;
-	say("First packets: each a new UDP flow, IPv4", "/ nftables masquerade", entrants, 5);
+	say_ratios("First packets: each a new UDP flow, IPv4", entrants, 5);
 	judge(entrants, ratio_of(&entrants[3], &entrants[0]), 1.15, "first packets");
 	return 0;
 }

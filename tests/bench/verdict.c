@@ -6,6 +6,25 @@
 
 static unsigned int missed, inconclusive;
 
+struct ratio ratio_of(const struct entrant *a, const struct entrant *b)
+{
+	return (struct ratio){
+		.least = least(&a->ns) / least(&b->ns),
+		.quartile = lower_quartile(&a->ns) / lower_quartile(&b->ns),
+	};
+}
+
+void say_ratios(const char *title, const struct entrant *entrants, size_t n)
+{
+	printf("\n%-60s  least  quartile\n", title);
+	for (size_t i = 0; i < n; i++) {
+		struct ratio ratio = ratio_of(&entrants[i], &entrants[0]);
+
+		printf("  %-60s %4.2f  %4.2f\n", entrants[i].site->label, ratio.least,
+		       ratio.quartile);
+	}
+}
+
 void judge(const struct entrant *entrants, struct ratio ratio, double limit, const char *fmt, ...)
 {
 	struct control control = control_of(entrants);
