@@ -38,7 +38,8 @@ class End:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.sock.bind((args.address, args.port))
         self.changed, self.arrived_so_far, self.how_over = threading.Condition(), 0, None
-        self.rate = self.streamed = 0
+        self.streaming, self.rate, self.rate_since = threading.Lock(), 0, 0
+        self.streamed = self.streamed_since = 0
         if args.peer:
             self.there = (args.peer, args.peer_port)
             if self.tcp:
@@ -88,13 +89,10 @@ class End:
 
     def keep_sending(self):
         while True:
-            start, sent, rate = time.monotonic(), 0, self.rate
-            while rate and rate == self.rate:
-                due = int((time.monotonic() - start) * rate) - sent
+            with self.streaming:
+                due = int((time.monotonic() - self.rate_since) * self.rate) - self.streamed_since
                 self.transmit(due * len(MESSAGE) if self.tcp else due)
-                sent += due
-                self.streamed += due
-                time.sleep(0.005)
+                self.streamed_since += due
             time.sleep(0.005)
 
     # ---- commands
@@ -103,9 +101,10 @@ class End:
         self.transmit(int(n))
 
     def stream(self, rate):
-        self.rate = int(rate)
-        time.sleep(0.02)    # the thread has seen it
-        return self.streamed
+        with self.streaming:
+            self.streamed += self.streamed_since
+            self.rate, self.rate_since, self.streamed_since = int(rate), time.monotonic(), 0
+            return self.streamed
 
     def arrived(self, n):
         try:
