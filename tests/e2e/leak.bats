@@ -140,24 +140,6 @@ dropped_by() {
 	same "$(seen a udp $SERVER6)" $new6 "the pod that was there before"
 }
 
-# plug DEVICE END ADDRESS4 ADDRESS6 ROUTER4 ROUTER6: one more device of the node, with the default routes; its end in the world.
-plug() {
-	in_world ip -batch - <<-EOT
-		link add $2 type veth peer name $1 netns $NODE
-		link set $2 up
-		addr add $5/24 dev $2
-		addr add $6/64 dev $2 nodad
-	EOT
-	in_node sysctl -qw "net.ipv6.conf.$1.accept_dad=0"
-	in_node ip -batch - <<-EOT
-		link set $1 up
-		addr add $3/24 dev $1
-		addr add $4/64 dev $1 nodad
-		route replace default via $5
-		route replace default via $6
-	EOT
-}
-
 # at_home WHEN: the flows of the pod that was there before are BPF's again, those of pod b leave with the node's address too.
 at_home() {
 	local inserted

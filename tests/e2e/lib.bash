@@ -72,6 +72,24 @@ node_up() {
 	ready wire server
 }
 
+# plug DEVICE END ADDRESS4 ADDRESS6 ROUTER4 ROUTER6: one more device of the node, with the default routes; its end in the world.
+plug() {
+	in_world ip -batch - <<-EOT
+		link add $2 type veth peer name $1 netns $NODE
+		link set $2 up
+		addr add $5/24 dev $2
+		addr add $6/64 dev $2 nodad
+	EOT
+	in_node sysctl -qw "net.ipv6.conf.$1.accept_dad=0"
+	in_node ip -batch - <<-EOT
+		link set $1 up
+		addr add $3/24 dev $1
+		addr add $4/64 dev $1 nodad
+		route replace default via $5
+		route replace default via $6
+	EOT
+}
+
 # hold VARIABLE UNSHARE-OPTION...: a process that does nothing, in namespaces of its own; its id in VARIABLE.
 hold() {
 	local -n pid=$1
