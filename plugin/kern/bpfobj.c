@@ -242,11 +242,10 @@ static int run_selftest(int prog_fd, struct err *err)
 	int ret = bpf_prog_test_run_opts(prog_fd, &opts);
 
 	if (ret < 0)
-		return err_set(err, ret, "run the selftest of conntrack insertion");
+		return err_set(err, ret, "run the program");
 	if (opts.retval)
 		return err_cni(err, CNI_NOT_AVAILABLE,
-			       "conntrack entries that BPF inserts do not live on this kernel "
-			       "(selftest: %u)",
+			       "conntrack entries that BPF inserts do not live on this kernel (%u)",
 			       opts.retval);
 	return 0;
 }
@@ -256,7 +255,7 @@ static int run_selftest(int prog_fd, struct err *err)
 static int selftest_apart(void *data, struct err *err)
 {
 	if (unshare(CLONE_NEWNET) < 0)
-		return err_set(err, -errno, "make a network namespace for the selftest");
+		return err_set(err, -errno, "make a network namespace");
 	return run_selftest(*(const int *)data, err);
 }
 
@@ -277,5 +276,5 @@ int bpfobj_selftest(struct err *err)
 	prog_fd = bpf_program__fd(skel->progs.ctnat_selftest);
 	ret = netns_run(self, self, selftest_apart, &prog_fd, err);
 	selftest_bpf__destroy(skel);
-	return ret;
+	return ret < 0 ? err_wrap(err, "selftest of conntrack insertion") : 0;
 }

@@ -282,7 +282,7 @@ room_for_two() {
 @test "STATUS: the insertion selftest runs in a namespace of its own, once a boot" {
 	lacking sys_admin	# so no namespace can be made
 	conf '.datapath = "full"'
-	not_available "network namespace for the selftest"
+	not_available "selftest of conntrack insertion: enter the netns"
 	lacking ""
 	conf '.datapath = "auto"'
 	status
