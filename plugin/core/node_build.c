@@ -158,7 +158,8 @@ static int build_programs(const struct build *b, struct err *err)
 
 static int build_tracking(const struct build *b, struct err *err)
 {
-	return b->apply ? tracking_relax(b->node, err) : 0;
+	/* programs that are loaded anew may reach a level that has a short way */
+	return b->apply || b->reload ? tracking_relax(b->node, err) : 0;
 }
 
 static int build_pods(const struct build *b, struct err *err)
