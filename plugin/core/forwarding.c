@@ -14,9 +14,9 @@
  * Nothing else is changed node-wide. Each change is recorded with what was before, once.
  *
  * Sysctls are set together with what wants them: by the first ADD after a boot, and by one that
- * changes the settings or loads the programs anew. Whoever turns one back later has a reason that we do not know, so
- * no other ADD does it again; STATUS and CHECK name it until he returns it. (Every ADD that builds
- * sees to accept_ra: devices come later, too.)
+ * changes the settings or loads the programs anew. Whoever turns one back later has a reason that
+ * we do not know, so no other ADD does it again; STATUS and CHECK name it until he returns it.
+ * (Every ADD that builds sees to accept_ra: devices come later, too.)
  */
 #include <errno.h>
 #include <stdio.h>
