@@ -79,7 +79,8 @@ class End:
                 raise OSError(f"{what} after {PATIENCE} s")
 
     def transmit(self, n):
-        self.wait_for("nobody is there", lambda: self.there)
+        if n:
+            self.wait_for("nobody is there", lambda: self.there)
         if self.tcp:
             while n:
                 n -= self.sock.send(view[:n])
@@ -88,10 +89,13 @@ class End:
                 self.sock.sendto(MESSAGE, self.there)
 
     def keep_sending(self):
-        while True:
+        while not self.how_over:
             with self.streaming:
                 due = int((time.monotonic() - self.rate_since) * self.rate) - self.streamed_since
-                self.transmit(due * len(MESSAGE) if self.tcp else due)
+                try:
+                    self.transmit(due * len(MESSAGE) if self.tcp else due)
+                except OSError as error:
+                    self.note(how_over=ERRORS.get(type(error), str(error)))
                 self.streamed_since += due
             time.sleep(0.005)
 
