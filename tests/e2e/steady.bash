@@ -12,14 +12,17 @@ steady_server() {
 # steady NAME POD PROTOCOL ADDRESS [OPTION...]: such a flow, until `over NAME`.
 steady() { spawn "$1" in_pod "$2" "$HERE/steady.py" "$3" "$4" $STEADY "${@:5}"; }
 
-# steady_flows POD: four of them, named udp4, udp6, tcp4, tcp6, on the short way when this returns.
+# start_flows POD: four of them, named udp4, udp6, tcp4, tcp6; steady_flows: on the short way when this returns.
 FLOWS=(udp4 udp6 tcp4 tcp6)
-steady_flows() {
+start_flows() {
 	steady udp4 "$1" udp $SERVER4 --sport 40004 --rate 200
 	steady udp6 "$1" udp $SERVER6 --sport 40006 --rate 200
 	steady tcp4 "$1" tcp $SERVER4 --sport 40004 --rate 200
 	steady tcp6 "$1" tcp $SERVER6 --sport 40006 --rate 200
 	ready "${FLOWS[@]}"
+}
+steady_flows() {
+	start_flows "$1"
 	on_short_way
 }
 

@@ -15,6 +15,7 @@
             reordered        echoes that came after a later one's
             retransmitted    segments (TCP)
             gaps             [from, until] of each time of more than 0.2 s without an echo
+            silent           how long there had been none when the end came
             sources          [address and port, time] of each that the server saw, from then on (UDP)
             error            what ended the connection, or null
         Times are CLOCK_REALTIME in seconds.
@@ -93,11 +94,11 @@ class Seen:
 
     def __init__(self):
         self.numbers, self.newest, self.reordered = set(), -1, 0
-        self.gaps, self.last, self.sources = [], None, []
+        self.gaps, self.last, self.sources, self.silent, self.stopped = [], None, [], 0, False
 
     def echo(self, number, source=None):
         now = time.time()
-        if self.last is None:
+        if not self.numbers:
             print("ready", flush=True)
         self.gap(now)
         self.last = now
@@ -108,8 +109,14 @@ class Seen:
             self.sources.append([source, now])
 
     def gap(self, now):
-        if self.last is not None and now - self.last > GAP:
+        if self.last and not self.stopped and now - self.last > GAP:
             self.gaps.append([self.last, now])
+
+    def stop(self, now):
+        """Nothing more will be asked: silence is no gap any more."""
+        self.gap(now)
+        self.silent = now - (self.last or now)
+        self.stopped = True
 
 
 def read_udp(sock, size, seen):
@@ -156,8 +163,7 @@ def run(args, sock, read, seen, stop):
                 raise    # over UDP it was an ICMP error of an earlier one, or no route just now
         if stop in ready:
             end = time.monotonic() + LINGER
-            seen.gap(time.time())
-            seen.last = seen.last and time.time()
+            seen.stop(time.time())
     return sent
 
 
@@ -181,7 +187,7 @@ def talk(args):
         result["error"] = str(error)
         select.select([stop], [], [])
     result.update(lost=result["sent"] - len(seen.numbers), reordered=seen.reordered, gaps=seen.gaps,
-                  sources=seen.sources)
+                  silent=seen.silent, sources=seen.sources)
     if args.protocol == "tcp":
         info = sock.getsockopt(socket.IPPROTO_TCP, TCP_INFO, 256)
         result["retransmitted"] = struct.unpack_from("=I", info, TOTAL_RETRANS)[0]
