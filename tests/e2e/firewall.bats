@@ -239,7 +239,7 @@ foreign() {
 		"8,40 0 0 12,21 0 5 2048,48 0 0 23,21 0 3 17,40 0 0 $2,21 0 1 $STEADY,6 0 0 2,6 0 0 4294967295,"
 }
 
-# quiet_since TIME LIMIT NAME: the flow came to its end within LIMIT seconds of it.
+# halted NAME TIME LIMIT: the flow came to its end within LIMIT seconds of it.
 halted() {
 	local gap
 	over "$1"
@@ -281,7 +281,7 @@ drops_behind() {
 	drops_behind eth0 34
 }
 
-# rate NAME: bytes a second that a flow's echoes had.
+# throughput NAME: bytes a second that a flow's echoes had.
 throughput() { noticed "$1" '(.sent - .lost) * 1000'; }
 
 @test "a shaper on the uplink, and one on the pod's veth, shape what takes the short way" {
@@ -302,4 +302,68 @@ throughput() { noticed "$1" '(.sent - .lost) * 1000'; }
 	over in
 	grew short_in 100
 	at_most 450000 "$(throughput in)" "bytes through 1 Mbit/s in 2.5 s"
+}
+
+# ---- what is not the short way's -----------------------------------------------------------------------
+
+# stays COUNTER COMMAND...: the counter did not move.
+stays() {
+	local before
+	before=$(counter "$1")
+	"${@:2}"
+	same "$(counter "$1")" "$before" "counter $1 after ${*:2}"
+}
+
+from_pod_to() { in_pod a "$HERE/forge.py" eth0 "$1" udp "${ADDR4[a]}" $SERVER4 --sport 40004 --dport $STEADY "${@:2}"; }
+from_world_to() { in_world "$HERE/forge.py" node "$1" udp $SERVER4 $NODE4 --sport $STEADY --dport 40004 "${@:2}"; }
+
+# only_plain COUNTER FORGE MAC: frames of an established flow with a tag or to a foreign MAC do not move the counter. Fails if an
+# honest frame after them does not either, for then the answer did not live long enough to be misused.
+only_plain() {
+	local before
+	stays "$1" "$2" "$3" --vlan 5 || return
+	stays "$1" "$2" "$3" --vlan 0 || return
+	stays "$1" "$2" 02:00:00:00:00:99 || return
+	before=$(counter "$1")
+	"$2" "$3"
+	[[ $(counter "$1") -eq $((before + 1)) ]]
+}
+
+# The flow is ended first, as its own packets would be counted too.
+only_plain_frames() {
+	steady udp4 a udp $SERVER4 --sport 40004 --rate 200
+	ready udp4
+	on_short_way
+	kill -KILL "$PID_udp4"
+	only_plain short_out from_pod_to "$(host_mac a)" || return
+	only_plain short_in from_world_to "$(node_mac)"
+}
+
+@test "frames with a VLAN tag or to a foreign MAC do not take the short way of the flow that they belong to" {
+	steady_server
+	pod a
+	within 10 only_plain_frames || fail "$(only_plain_frames 2>&1)"
+}
+
+@test "a bit of the ct mark keeps a flow in the stack, from its beginning or from within a second" {
+	local out
+	steady_server
+	conf '.stackMark = "0x80"'
+	pod a
+	firewall 'meta l4proto udp ct state new ct mark set 0x81'
+	steady udp4 a udp $SERVER4
+	steady udp6 a udp $SERVER6
+	ready udp4 udp6
+	sleep 1.5
+	same "$(counter short_out) $(counter short_in)" "0 0" "on the short way"
+	steady tcp4 a tcp $SERVER4
+	ready tcp4
+	within 3 grew short_in 100
+	in_node conntrack -U -p tcp -s ${ADDR4[a]} -m 0x80
+	sleep 1.1
+	out=$(counter short_out)
+	stays short_in sleep 0.5
+	same "$(counter short_out)" "$out" "on the short way out"
+	over udp4 udp6 tcp4
+	same "$(noticed udp4 .lost) $(noticed udp6 .lost) $(noticed tcp4 .lost)" "0 0 0" "lost"
 }
