@@ -7,6 +7,7 @@ SERVICE_PORT=80
 
 setup() {
 	load lib
+	load ends
 	node_up
 	conf '.serviceCIDRs += ["fd00:10:96::/112"]'
 	pod a
@@ -99,6 +100,56 @@ service() {
 		same "$(in_world "$HERE/peer.py" ask $protocol $NODE6 30001 --sport 40001)" "$ROUTER6 40001" "$protocol"
 		same "$(in_world "$HERE/peer.py" ask $protocol $NODE4 30002 --sport 40002)" "$NODE4 40002" "$protocol"
 		same "$(in_world "$HERE/peer.py" ask $protocol $NODE6 30002 --sport 40002)" "$NODE6 40002" "$protocol"
+	done
+}
+
+# hauled COMMAND... ADDRESS PORT: 40 MB each way over one connection, counted from its first packet to its last.
+hauled() {
+	start_count
+	"$@" --size 400000 --count 100 --timeout 20 >/dev/null
+}
+
+@test "Services over TCP: both directions take the short way" {
+	local address
+	for address in 10.96.0.1 fd00:10:96::1; do
+		hauled ask a tcp $address $SERVICE_PORT
+		short_for 97 short_pod
+		same "$(counted 'short_(in|out)')" 0 "packets of $address by an uplink"
+	done
+	for address in 10.96.0.3 fd00:10:96::3; do
+		hauled ask a tcp $address $SERVICE_PORT
+		short_for 97 short_out short_in
+	done
+	for address in "$NODE4 30001" "$NODE6 30001" "$NODE4 30002" "$NODE6 30002"; do
+		hauled in_world "$HERE/peer.py" ask tcp $address
+		short_for 97 short_out short_in
+	done
+}
+
+@test "Services over UDP: both directions take the short way" {
+	end to_pod4 a udp ${ADDR4[a]} 40001 10.96.0.1 $SERVICE_PORT
+	end to_pod6 a udp ${ADDR6[a]} 40001 fd00:10:96::1 $SERVICE_PORT
+	end outside4 a udp ${ADDR4[a]} 40003 10.96.0.3 $SERVICE_PORT
+	end outside6 a udp ${ADDR6[a]} 40003 fd00:10:96::3 $SERVICE_PORT
+	ready {to_pod,outside}{4,6}
+	local name sent
+	for name in {to_pod,outside}{4,6}; do tell $name stream 100 >/dev/null; done
+	sleep 3.5	# assured after two seconds, known within a third
+	start_count
+	sleep 1
+	for name in {to_pod,outside}{4,6}; do
+		sent=$(tell $name stream 0)
+		tell $name arrived "$sent"	# the answers
+	done
+	short_for 90 short_pod short_out short_in
+}
+
+@test "a Service that leads back to the pod that asks: the stack carries it" {
+	local address
+	for address in 10.96.0.2 fd00:10:96::2; do
+		hauled ask a tcp $address $SERVICE_PORT
+		same "$(counted 'short_.*')" 0 "packets of $address on the short way"
+		[[ $(by_stack) -gt 1000 ]]
 	done
 }
 
