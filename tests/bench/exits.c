@@ -128,7 +128,10 @@ static int measure_scene(const struct scene *scene, const int fds[PROGRAMS], dou
 			return ret;
 		for (size_t i = 0; i < PROGRAMS; i++) {
 			unsigned long long runs = after.runs[i] - before.runs[i];
-			double ns = runs < FRAMES / 2 ? 0 : (double)(after.ns[i] - before.ns[i]) / runs;
+			double ns = 0;
+
+			if (runs > FRAMES / 2)
+				ns = (double)(after.ns[i] - before.ns[i]) / runs;
 
 			if (!slice || ns < cost[i])
 				cost[i] = ns;
@@ -166,7 +169,8 @@ int exits_measure(double unit, struct err *err)
 
 	if (measuring < 0)
 		return err_set(err, -errno, "have the kernel measure programs");
-	printf("\nPrograms by the reason for which they are left / a packet of nftables masquerade\n");
+	printf("\nPrograms, by the reason for which they are left; a packet of nftables masquerade "
+	       "is 1.00\n");
 	ret = flows_open(at, 1, &flows, err);
 	if (!ret)
 		ret = open_programs(fds, err);

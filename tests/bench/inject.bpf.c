@@ -49,9 +49,12 @@ __u32 passes;			/* over all flows, ever */
 __be32 expected;
 __u32 expected_at;
 __u8 expected_proto;
-__u8 learn;			/* note the near port, which may have been translated: frames arrive */
-__u8 learned;			/* ... in the order of flows; the near port is the one that was noted */
-__u16 near_port[FLOWS_MAX];	/* of each flow */
+
+/* A flow's near port may be translated. Frames arrive in the order of flows: so what the first of
+ * each bears can be noted, and borne by those of the other direction. */
+__u8 learn;
+__u8 learned;
+__u16 near_port[FLOWS_MAX];
 volatile __u64 arrived;
 __u64 injector;			/* who runs `inject` */
 __u64 elsewhere;		/* frames that somebody else carried to where they arrived */

@@ -45,7 +45,7 @@ int inject_load(struct err *err)
 	return skel ? 0 : err_set(err, -errno, "load the programs of the benchmark");
 }
 
-/* ---- programs on devices ---------------------------------------------------------------------------- */
+/* ---- programs on devices --------------------------------------------------------------------- */
 
 static int attach_sink(void *data, struct err *err)
 {
@@ -102,7 +102,7 @@ int inject_disarm(const struct cable *cable, struct err *err)
 	return ret ? err_set(err, ret, "take device %d its XDP program", cable->ifindex) : 0;
 }
 
-/* ---- frames ----------------------------------------------------------------------------------------- */
+/* ---- frames ---------------------------------------------------------------------------------- */
 
 static bool is_v6(const struct stream *stream)
 {
@@ -201,12 +201,13 @@ static void prepare(const struct stream *stream)
 	bss->learn = stream->learn != NULL;
 	bss->learned = stream->learned != NULL;
 	if (stream->learned)
-		memcpy(bss->near_port, stream->learned, flows_of(stream) * sizeof(bss->near_port[0]));
+		memcpy(bss->near_port, stream->learned,
+		       flows_of(stream) * sizeof(bss->near_port[0]));
 	expect(stream);
 	ifindex = stream->at->ifindex;
 }
 
-/* ---- running ---------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 static int run(unsigned int frames, double *ns, struct err *err)
 {

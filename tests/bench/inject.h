@@ -26,8 +26,9 @@ struct stream {
 	unsigned int seq, ack;
 	const char *arrives_from;	/* what a frame bears where it arrives: one of these two, */
 	const char *arrives_at;		/* the other one is NULL */
-	unsigned short *learn;		/* NULL, or where to note each flow's near port as it arrives */
-	const unsigned short *learned;	/* NULL, or each flow's near port instead of near.first etc. */
+	/* Each flow's near port as the server sees it. Either may be NULL. */
+	unsigned short *learn;		/* where to note it when frames arrive */
+	const unsigned short *learned;	/* what frames bear, instead of near.first and on */
 };
 
 #define UDP_PAYLOAD 18		/* 60 bytes of frame with IPv4 */

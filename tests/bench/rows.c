@@ -16,7 +16,7 @@
 #define CROWDS	      4
 #define CROWD_ENTRIES 250000
 
-/* ---- first packets ---------------------------------------------------------------------------------- */
+/* ---- first packets --------------------------------------------------------------------------- */
 
 static int first_packets(struct entrant *entrant, double *ns, struct err *err)
 {
@@ -43,7 +43,7 @@ int rows_first_packets(unsigned int rounds, struct err *err)
 	return 0;
 }
 
-/* ---- what is not ours ------------------------------------------------------------------------------- */
+/* ---- what is not ours ------------------------------------------------------------------------ */
 
 static int stream_slice(struct entrant *entrant, double *ns, struct err *err)
 {
@@ -112,7 +112,7 @@ int rows_not_ours(unsigned int rounds, struct err *err)
 
 	if (ctnat < 0)
 		return ctnat;
-	printf("\nNot ours: UDP, IPv4, one flow, beside the same node without programs on its uplink\n");
+	printf("\nNot ours: one UDP flow, IPv4, beside a node without programs on its uplink\n");
 	ret = measure_passage(TO_NODE, "to a socket of the node", rounds, err);
 	if (!ret)
 		ret = measure_passage(INWARD, "through the node, in by the uplink", rounds, err);
@@ -120,7 +120,7 @@ int rows_not_ours(unsigned int rounds, struct err *err)
 	       measure_passage(OUTWARD, "through the node, out by the uplink", rounds, err);
 }
 
-/* ---- the full table --------------------------------------------------------------------------------- */
+/* ---- the full table -------------------------------------------------------------------------- */
 
 static int fill_crowds(struct err *err)
 {
@@ -192,7 +192,8 @@ int rows_full_table(unsigned int rounds, struct err *err)
 	       "entries)   / its cost without\n",
 	       CROWDS * CROWD_ENTRIES, CROWDS, 1e-6 * CROWDS * CROWD_ENTRIES * entry_size());
 	for (size_t i = 2; i < FULL_TABLE; i++) {
-		struct ratio full = ratio_of(&after[i], &after[0]), alone = ratio_of(&before[i], &before[0]);
+		struct ratio alone = ratio_of(&before[i], &before[0]);
+		struct ratio full = ratio_of(&after[i], &after[0]);
 		struct ratio ratio = { full.least / alone.least, full.quartile / alone.quartile };
 
 		if (after[i].site == &sites[CTNAT])

@@ -2,8 +2,8 @@
 #ifndef CTNAT_BENCH_ROWS_H
 #define CTNAT_BENCH_ROWS_H
 
-/* Rows of their own, each with what is required of it. Each measures, prints and judges; devices are
- * armed before and after. */
+/* Rows of their own, each with what is required of it. Each measures, prints and judges; devices
+ * are armed before and after. */
 #include "subjects.h"
 
 /* First packets: every packet a new UDP flow. */

@@ -42,6 +42,18 @@ struct site {
 	unsigned short seen_ports[SITE_FLOWS];
 };
 
+/*
+ * What ctnat is told. Its limit of unanswered flows is so high that it is checked and never met.
+ * THE_POD asks for the addresses above.
+ */
+#define THE_POD "\"runtimeConfig\":{\"ips\":[\"" POD4 "/17\",\"" POD6 "/64\"]},"
+#define NETWORK(keys)                                                             \
+	"{\"cniVersion\":\"1.0.0\",\"name\":\"bench\",\"type\":\"ctnat\","         \
+	"\"insertLimit\":1000000000," keys                                        \
+	"\"ipam\":{\"type\":\"ctnat\",\"ranges\":[[{\"subnet\":\"10.244.0.0/17\"}]," \
+	"[{\"subnet\":\"fd00:10:244:1::/64\"}]],"                                 \
+	"\"routes\":[{\"dst\":\"0.0.0.0/0\"},{\"dst\":\"::/0\"}]}}"
+
 /* What a site is made of. */
 struct recipe {
 	const char *label;
@@ -50,7 +62,8 @@ struct recipe {
 	bool translates;
 };
 
-/* `plugin` is the path of ctnat. The process is in `home` before and after; anywhere, if it fails. */
+/* `plugin` is the path of ctnat. The process is in `home` before and after; if this fails, it may
+ * be anywhere. */
 int site_make(const struct node *home, const struct recipe *recipe, const char *plugin,
 	      struct site *site, struct err *err);
 

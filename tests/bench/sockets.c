@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: a socket's frame goes all its way within the system call that sends it, so this process's
- * own time around the calls holds it whole. UDP is counted, in segments, and dropped where the uplink
- * ends. TCP needs an answer: a process in the world reads all that comes, on the same CPU, and says
- * so; the wall's clock then holds the work of both ends, which is everybody's.
+ * Theory: a socket's frame goes all its way within the system call that sends it, so this
+ * process's own time around the calls holds it whole. UDP is counted, in segments, and dropped
+ * where the uplink ends. TCP needs an answer: a process in the world reads all that comes, on the
+ * same CPU, and says so; the wall's clock then holds the work of both ends, which is everybody's.
  *
  * The flow that UDP uses is established by injected frames first.
  */
@@ -58,7 +58,7 @@ static struct sockaddr_in end_of(const char *text, unsigned int port)
 	return end;
 }
 
-/* ---- UDP -------------------------------------------------------------------------------------------- */
+/* ---- UDP ------------------------------------------------------------------------------------- */
 
 static int open_udp(void *data, struct err *err)
 {
@@ -121,7 +121,7 @@ static int cut_datagrams(struct entrant *entrant, double *ns, struct err *err)
 	return ret;
 }
 
-/* ---- TCP -------------------------------------------------------------------------------------------- */
+/* ---- TCP ------------------------------------------------------------------------------------- */
 
 /* The server's life: reads all that comes, and says a byte for each slice. It ends with the one who
  * started it. */
@@ -193,7 +193,7 @@ static int bulk(struct entrant *entrant, double *ns, struct err *err)
 	return 0;
 }
 
-/* ---- both ------------------------------------------------------------------------------------------- */
+/* ---- both ------------------------------------------------------------------------------------ */
 
 static int open_senders(struct sender senders[WHO], bool tcp, struct err *err)
 {
@@ -250,11 +250,12 @@ int sockets_measure(unsigned int rounds, struct err *err)
 	if (!ret)
 		ret = open_senders(tcp, true, err);
 	if (!ret)
-		ret = measure(udp, "A socket in the pod: UDP, 60 bytes", datagrams, rounds, err);
+		ret = measure(udp, "UDP of a socket, 60 bytes", datagrams, rounds, err);
 	if (!ret)
-		ret = measure(udp, "A socket in the pod: UDP, 16 segments of 1200 at once", cut_datagrams, rounds, err);
+		ret = measure(udp, "UDP of a socket, 16 segments at once", cut_datagrams, rounds,
+			      err);
 	if (!ret)
-		ret = measure(tcp, "A socket in the pod: TCP, 32 MB, both ends' work", bulk, rounds, err);
+		ret = measure(tcp, "TCP of a socket, 32 MB, both ends", bulk, rounds, err);
 	for (size_t i = 0; !ret && i < WHO; i++) {
 		close(udp[i].fd);
 		close(tcp[i].fd);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: each peer's rule is what its user would write for a node of these pods. ctnat's limit of
- * unanswered flows is set so high that it is checked and never met.
+ * Theory: each peer's rule is what its user would write for a node of these pods.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,44 +15,40 @@
 #include "kern/tcattach.h"
 #include "subjects.h"
 
-#define NETWORK(keys)                                                                             \
-	"{\"cniVersion\":\"1.0.0\",\"name\":\"bench\",\"type\":\"ctnat\","                         \
-	"\"insertLimit\":1000000000," keys                                                        \
-	"\"runtimeConfig\":{\"ips\":[\"" POD4 "/24\",\"" POD6 "/64\"]},"                            \
-	"\"ipam\":{\"type\":\"ctnat\","                                                            \
-	"\"ranges\":[[{\"subnet\":\"10.244.1.0/24\"}],[{\"subnet\":\"fd00:10:244:1::/64\"}]],"      \
-	"\"routes\":[{\"dst\":\"0.0.0.0/0\"},{\"dst\":\"::/0\"}]}}"
-
-#define NFT_RULES                                                                                 \
-	"nft -f - <<-END\n"                                                                        \
-	"table inet nat {\n"                                                                       \
-	"	chain postrouting {\n"                                                             \
-	"		type nat hook postrouting priority srcnat\n"                                \
-	"		ip saddr 10.244.0.0/16 ip daddr != 10.244.0.0/16 masquerade\n"              \
-	"		ip6 saddr fd00:10:244::/48 ip6 daddr != fd00:10:244::/48 masquerade\n"      \
-	"	}\n"                                                                               \
-	"}\n"                                                                                      \
+#define NFT_RULES \
+	"nft -f - <<-END\n" \
+	"table inet nat {\n" \
+	"	chain postrouting {\n" \
+	"		type nat hook postrouting priority srcnat\n" \
+	"		ip saddr 10.244.0.0/16 ip daddr != 10.244.0.0/16 masquerade\n" \
+	"		ip6 saddr fd00:10:244::/48 ip6 daddr != fd00:10:244::/48 masquerade\n" \
+	"	}\n" \
+	"}\n" \
 	"END\n"
 
 /* Of the two kinds of iptables the one that is not nftables in disguise, if the kernel has it. */
-#define IPTABLES_CHOICE                                                                           \
+#define IPTABLES_CHOICE \
 	"kind=; ! iptables-legacy -t nat -L >/dev/null 2>&1 || kind=-legacy\n"
-#define IPTABLES_RULES                                                                            \
-	IPTABLES_CHOICE                                                                           \
-	"iptables$kind -t nat -A POSTROUTING -s 10.244.0.0/16 ! -d 10.244.0.0/16 -j MASQUERADE &&\n" \
-	"ip6tables$kind -t nat -A POSTROUTING -s fd00:10:244::/48 ! -d fd00:10:244::/48 -j MASQUERADE\n"
+#define IPTABLES_RULES \
+	IPTABLES_CHOICE \
+	"iptables$kind -t nat -A POSTROUTING -s 10.244.0.0/16 ! -d 10.244.0.0/16 \\\n" \
+	"	-j MASQUERADE &&\n" \
+	"ip6tables$kind -t nat -A POSTROUTING -s fd00:10:244::/48 ! -d fd00:10:244::/48 \\\n" \
+	"	-j MASQUERADE\n"
+
+#define KIND(key, value) NETWORK(THE_POD "\"" key "\":\"" value "\",")
 
 static const struct recipe recipes[SITES] = {
 	[NFT] = { "nftables masquerade", NFT_RULES, NULL, true },
 	[NFT_AGAIN] = { "  the same again (A/A)", NFT_RULES, NULL, true },
 	[ROUTING] = { "routing without NAT", NULL, NULL, false },
 	[IPTABLES] = { "iptables masquerade", IPTABLES_RULES, NULL, true },
-	[CTNAT] = { "ctnat", NULL, NETWORK("\"shortWay\":\"cached\","), true },
-	[CTNAT_UNCACHED] = { "ctnat, uncached", NULL, NETWORK("\"shortWay\":\"uncached\","), true },
-	[CTNAT_ASSISTED] = { "ctnat, assisted", NULL, NETWORK("\"datapath\":\"assisted\","), true },
-	[CTNAT_OFF] = { "ctnat, short way off", NULL, NETWORK("\"shortWay\":\"off\","), true },
+	[CTNAT] = { "ctnat", NULL, KIND("shortWay", "cached"), true },
+	[CTNAT_UNCACHED] = { "ctnat, uncached", NULL, KIND("shortWay", "uncached"), true },
+	[CTNAT_ASSISTED] = { "ctnat, assisted", NULL, KIND("datapath", "assisted"), true },
+	[CTNAT_OFF] = { "ctnat, short way off", NULL, KIND("shortWay", "off"), true },
 	[WIRE] = { "the wire", NULL, NULL, false },
-	[CTNAT_BARE] = { "no program on the uplink", NULL, NETWORK(""), true },
+	[CTNAT_BARE] = { "no program on the uplink", NULL, NETWORK(THE_POD), true },
 };
 
 struct site sites[SITES];

@@ -30,7 +30,7 @@ struct cell {
 	struct ratio ratio;		/* to nftables masquerade */
 	double ns;			/* least */
 	double share;			/* of packets that went the short way */
-	double renewing;		/* least of slices that renew all, of those that renew none */
+	double renewing;		/* slices that renew all / those that renew none */
 };
 
 static struct cell cells[DIRECTIONS][KINDS][2][SUBJECTS];
@@ -139,8 +139,8 @@ static void judge_cells(const struct entrant *control, enum direction direction,
 		judge(control, ctnat->ratio, 0.75, "%s, %s, %d flows", to, of, MANY);
 		return;
 	}
-	judge(control, ctnat->ratio, !v4 ? 0.65 : direction == OUT ? 0.60 : 0.58, "%s, %s, one flow",
-	      to, of);
+	judge(control, ctnat->ratio, !v4 ? 0.65 : direction == OUT ? 0.60 : 0.58,
+	      "%s, %s, one flow", to, of);
 	if (!v4)
 		return;
 	judge(control, beside(ctnat, &cell[WIRE]), 1.25, "%s, %s, beside the wire", to, of);

@@ -110,7 +110,7 @@ int take_turns(struct entrant *entrants, size_t n, unsigned int rounds, const ch
 		round++;
 	}
 	if (!ret)
-		fprintf(stderr, "%-40s %u rounds, control %.3f by the least, %.3f by the quartile\n",
-			what, round, control_of(entrants).least, control_of(entrants).quartile);
+		fprintf(stderr, "%-40s %u rounds, control %.3f (least), %.3f (quartile)\n", what,
+			round, control_of(entrants).least, control_of(entrants).quartile);
 	return ret ? err_wrap(err, "%s", what) : 0;
 }

@@ -24,8 +24,8 @@ struct ratio ratio_of(const struct entrant *a, const struct entrant *b);
 /* A row for each, beside entrants[0]. */
 void say_ratios(const char *title, const struct entrant *entrants, size_t n);
 
-/* At most `limit`, by that which the control of these entrants agrees by; if it does by neither, the
- * row decides nothing. */
+/* At most `limit`, by that which the control of these entrants agrees by; if it does by neither,
+ * the row decides nothing. */
 void judge(const struct entrant *entrants, struct ratio ratio, double limit, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
