@@ -5,28 +5,25 @@
 # sums (tx), cuts (tso, gso) and joins (gro), or leaves that to the next one. A device that does not sum has it done
 # before the packet enters: then what the receiver looks at is a checksum that BPF moved.
 #
-# BYTES: of each TCP flow, both directions together; of UDP a fifth. LONG=1: each feature by itself, and no less of it
-# where packets are small.
+# LONG=1: each feature by itself, and no less of it where packets are small.
 
 BYTES=${BYTES:-100000000}
 
 setup() {
 	load lib
+	load streams
 	node_up
 	conf '.serviceCIDRs += ["fd00:10:96::/112"]'
 }
 
 teardown() { node_down; }
 
-# begin [DEVICE]: pods, and services in both directions. From here on the capture, where the uplink ends, looks only
-# for what must not be there: of all else there is too much.
+# begin [DEVICE]: pods, and services in both directions.
 begin() {
 	pod a
 	pod b
 	services
-	no_leak
-	spawn wire in_world "$HERE/wire.py" "${1:-node}" --pods
-	ready wire
+	watch_sources "$@"
 }
 
 # 10.96.0.1: pod b; .2: a server outside; some ports of the node: pod b. Destinations only: sources are ctnat's.
@@ -69,31 +66,6 @@ shape() {
 	done
 }
 
-# ways: packets that took the short way, and all that came to where it begins.
-ways() {
-	in_node "$CTNATCTL" stats -o json | jq -r 'to_entries | map(select(.value.packets?)) |
-		def sum(reasons): map(select(.key | reasons) | .value.packets) | add // 0;
-		"\(sum(startswith("short_"))) \(sum(test("^(guard_|pod_pass|learned|forgotten)") | not))"'
-}
-
-# checksum_errors: that anybody has seen, in any protocol.
-checksum_errors() {
-	{
-		in_pod a nstat -asz
-		in_pod b nstat -asz
-		in_world nstat -asz
-		in_node nstat -asz
-	} | awk '$1 ~ /InCsumErrors/ { n += $2 } END { print n }'
-}
-
-# flow PROTOCOL FROM ADDRESS PORT TO SERVER-ADDRESS SERVER-PORT: in the background.
-flow() {
-	local bytes=$BYTES
-	[[ $1 == tcp ]] || bytes=$((BYTES / 5))
-	in_node "$BUILD/tests/tools/stream" "$1" $bytes "${@:2}" >"$DIR/flow.$1.$3" 2>&1 3>&- &
-	FLOWS[$!]=flow.$1.$3
-}
-
 # Flows of both families between pods and the world. Translated are: the source; the destination; both.
 crossing() {
 	local a=$DIR/a b=$DIR/b world=/proc/$WORLD/ns/net
@@ -109,24 +81,6 @@ crossing() {
 between() {
 	flow "$1" "$DIR/a" 10.96.0.1 9003 "$DIR/b" "${ADDR4[b]}" 9003
 	flow "$1" "$DIR/a" fd00:10:96::1 9003 "$DIR/b" "${ADDR6[b]}" 9003
-}
-
-# intact WHAT [FLOWS...]: all at once; the data arrive as they were sent, by the short way, and no sum is wrong.
-intact() {
-	local -A FLOWS=()
-	local some pid short all short_before all_before
-	read -r short_before all_before < <(ways)
-	for some in "${@:2}"; do
-		$some tcp
-		$some udp
-	done
-	for pid in "${!FLOWS[@]}"; do
-		wait "$pid" || fail "$1: ${FLOWS[$pid]}: $(<"$DIR/${FLOWS[$pid]}")"
-	done
-	read -r short all < <(ways)
-	short=$((short - short_before)) all=$((all - all_before))
-	[[ $((short * 100)) -ge $((all * 99)) ]] || fail "$1: of $all packets $short took the short way"
-	same "$(checksum_errors)" 0 "$1: wrong checksums"
 }
 
 # few: less data where each packet is small.
@@ -193,7 +147,7 @@ vxlan() {
 	in_world ip -batch - <<-EOT
 		addr flush dev node
 		addr add 203.0.113.129/30 dev node
-		link add vx type vxlan id 7 dstport 4789 local 203.0.113.129 remote 203.0.113.130 udpcsum
+		link add vx mtu 1450 type vxlan id 7 dstport 4789 local 203.0.113.129 remote 203.0.113.130 udpcsum
 		link set vx up
 		addr add $ROUTER4/24 dev vx
 		addr add $ROUTER6/64 dev vx nodad
@@ -201,7 +155,7 @@ vxlan() {
 	in_node ip -batch - <<-EOT
 		addr flush dev eth0
 		addr add 203.0.113.130/30 dev eth0
-		link add vx type vxlan id 7 dstport 4789 local 203.0.113.130 remote 203.0.113.129 udpcsum
+		link add vx mtu 1450 type vxlan id 7 dstport 4789 local 203.0.113.130 remote 203.0.113.129 udpcsum
 		link set vx up
 		addr add $NODE4/24 dev vx
 		addr add $NODE6/64 dev vx nodad
