@@ -118,7 +118,7 @@ def main():
     sock.bind((args.device, 0))
     here = sock.getsockname()[4]
     ethertype, payload = forge(args, here)
-    tag = struct.pack("!HH", ETH_P_8021Q, args.vlan) if args.vlan else b""
+    tag = struct.pack("!HH", ETH_P_8021Q, args.vlan) if args.vlan is not None else b""
     sock.send(mac(args.to) + here + tag + struct.pack("!H", ethertype) + payload)
 
 
