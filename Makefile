@@ -6,6 +6,7 @@
 #   make fuzz         60 s each       sudo make bench   a packet's cost beside nftables and iptables
 #   sudo make bench-cni   ADD and DEL beside the reference plugins
 #   sudo make bench-scale 250 pods with 5,000 flows for a minute: is anything lost?
+#   sudo make test-integrity  1 GB for each kind of flow and each offload, compared at both ends
 #   make install      below DESTDIR   sudo make deps    installs what tests/deps lists
 #
 # V=1 prints the commands. SANITIZE=1 builds and tests with ASan and UBSan, in build/san.
@@ -13,7 +14,7 @@
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables --jobs=$(shell nproc)
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check test demo bench bench-cni bench-scale fuzz install clean deps
+.PHONY: all check test demo test-integrity bench bench-cni bench-scale fuzz install clean deps
 export PATH := $(PATH):/usr/sbin:/sbin
 
 B         := build
@@ -31,7 +32,7 @@ bpfflags  = -g -O2 -target bpf -mcpu=v3 -Wall -Wextra -Werror -MMD -MP -Ibpf -I/
 libs      = $(shell pkg-config --libs libbpf libmnl libnftnl libcjson)
 
 # Goals that promise to install what they lack do so before the first compiler runs; a plain `make` changes no system.
-deps := $(if $(filter deps demo test bench bench-cni bench-scale fuzz,$(MAKECMDGOALS)),$B/.deps)
+deps := $(if $(filter deps demo test test-integrity bench bench-cni bench-scale fuzz,$(MAKECMDGOALS)),$B/.deps)
 
 Q   := $(if $(V),,@)
 say  = $(if $(V),,@printf '  %-7s %s\n' $1 $@)
@@ -107,6 +108,8 @@ check: $(unit)
 	$(Q)BUILD=$O tests/run tests/lint/*.bats $(unit)
 test: all $O/hooks/ctnat $(unit) $(priv) $(tools)
 	$(Q)BUILD=$O tests/run tests/lint/*.bats $(unit) $(priv) tests/e2e/*.bats
+test-integrity: all $(tools)
+	$(Q)BUILD=$O LONG=1 BYTES=1000000000 FILE_TIMEOUT=7200 tests/run tests/e2e/integrity.bats
 demo: all
 	$(Q)BUILD=$O tests/demo
 bench: all $(bench)
