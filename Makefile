@@ -62,7 +62,7 @@ $B/%.skel.h: $B/%.bpf.o
 	$(call say,SKEL)
 	$(Q)bpftool gen skeleton $< name $(notdir $*)_bpf > $@
 
-# ---- the programs of the node: three ways to compile the same sources -------------------------------
+# ---- the programs of the node: ways to compile the same sources -------------------------------------
 
 # $(call compile,<directory of the objects>,<compiler and flags>)
 define compile
@@ -72,6 +72,8 @@ $1/%.o: %.c Makefile | $(skel) $(deps)
 endef
 $(eval $(call compile,$O/obj,$$(CC) $$(flags)))
 $(eval $(call compile,$O/hooks/obj,$$(CC) $$(flags) -DTEST_HOOKS))
+$(eval $(call compile,$O/rebuilt/obj,$$(CC) $$(flags) -DTEST_HOOKS -DPROGRAMS_BUILD=1000))
+$(eval $(call compile,$O/next/obj,$$(CC) $$(flags) -DTEST_HOOKS -DABI_DATAPATH=1000))
 $(eval $(call compile,$B/fuzz/obj,$$(CLANG) $$(flags) $$(sanitize) -fsanitize=fuzzer-no-link))
 $O/obj/tests/%.o $B/fuzz/obj/tests/%.o: flags += -Itests -I$B
 
@@ -80,7 +82,10 @@ link = $(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(if $(SANITIZE),$(sanitize)) -o $@
 $O/ctnat: $(call obj,$(plugin) $(cni))
 $O/ctnatctl: $(call obj,$(plugin) $(ctl))
 $O/hooks/ctnat: $(patsubst %.c,$O/hooks/obj/%.o,$(plugin) $(cni))
-$O/ctnat $O/ctnatctl $O/hooks/ctnat:
+$O/rebuilt/ctnat: $(patsubst %.c,$O/rebuilt/obj/%.o,$(plugin) $(cni))
+$O/next/ctnat: $(patsubst %.c,$O/next/obj/%.o,$(plugin) $(cni))
+variants := $(addprefix $O/,$(addsuffix /ctnat,hooks rebuilt next))
+$O/ctnat $O/ctnatctl $(variants):
 	$(call say,LINK)
 	$(link)
 
@@ -106,7 +111,7 @@ $B/fuzz/%: $B/fuzz/obj/tests/fuzz/%.o $B/fuzz/plugin.a
 
 check: $(unit)
 	$(Q)BUILD=$O tests/run tests/lint/*.bats $(unit)
-test: all $O/hooks/ctnat $(unit) $(priv) $(tools)
+test: all $(variants) $(unit) $(priv) $(tools)
 	$(Q)BUILD=$O tests/run tests/lint/*.bats $(unit) $(priv) tests/e2e/*.bats
 test-integrity: all $(tools)
 	$(Q)BUILD=$O LONG=1 BYTES=1000000000 FILE_TIMEOUT=7200 tests/run tests/e2e/integrity.bats

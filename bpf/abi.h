@@ -19,7 +19,9 @@
 #include <linux/types.h>
 
 #define ABI_RECORDS	1
+#ifndef ABI_DATAPATH		/* tests build the plugin as later versions of itself, too */
 #define ABI_DATAPATH	2
+#endif
 
 #define CONTAINER_ID_MAX	128	/* with the NUL; runtimes use 64 hex digits */
 #define IFNAME_MAX		16	/* IFNAMSIZ */
@@ -32,7 +34,9 @@
  * older number replaces the programs, in place and under traffic; one that finds a newer number
  * touches nothing.
  */
+#ifndef PROGRAMS_BUILD
 #define PROGRAMS_BUILD	1
+#endif
 
 /* Aligned so that programs copy and compare words; it changes no layout. */
 struct addr {

@@ -9,7 +9,8 @@
 
 void hook_point(const char *verb, const char *step, const char *moment)
 {
-	const char *kill_at = getenv("CTNAT_KILL_AT"), *list = getenv("CTNAT_LIST_HOOKS");
+	const char *kill_at = getenv("CTNAT_KILL_AT"), *stop_at = getenv("CTNAT_STOP_AT");
+	const char *list = getenv("CTNAT_LIST_HOOKS");
 	char point[128];
 	FILE *f;
 
@@ -20,6 +21,8 @@ void hook_point(const char *verb, const char *step, const char *moment)
 	}
 	if (kill_at && !strcmp(kill_at, point))
 		raise(SIGKILL);
+	if (stop_at && !strcmp(stop_at, point))
+		raise(SIGSTOP);
 }
 #else
 typedef int hook_unused;	/* ISO C wants a declaration */

@@ -151,7 +151,7 @@ int pod_gc(const struct request *req, const struct network *net, const struct at
 	};
 	int ret = node_open(&node, err);
 
-	if (!ret && node_has_state(&node))
+	if (!ret && node_has_records(&node))
 		ret = sweep(&gc, err);
 	if (!ret && delegates(net))
 		ret = req->delegate(VERB_GC, req, net, NULL, err);

@@ -13,9 +13,13 @@
  *	fast	maps open, `config` says that they are whole and of this node, the settings are
  *		those of this network, the pod ranges are known, the uplinks' addresses still
  *		are the node's, and nobody changed the ruleset since the base table was last
- *		found whole (nft generation). Then nothing is written and no lock taken.
+ *		found whole (nft generation), and the programs are this build's. Then nothing is
+ *		written and no lock taken.
  *	slow	under the node's lock, an exclusive flock on PIN_ROOT: node_build.c makes each part
  *		true, and `config`, written last, is what the fast path believes.
+ *
+ * What an older ctnat made is taken over (takeover.c); what a newer one made is left alone. A change
+ * of the programs alone has a number of its own, PROGRAMS_BUILD: they are replaced in place.
  *
  * Settings have one owner. Without a daemon it is the network whose ADD made the state: a change of
  * its configuration is applied by its next ADD; another network must agree with it, or is refused
@@ -45,6 +49,11 @@ bool node_has_state(const struct node *node)
 	return node->maps.fd[MAP_CONFIG] >= 0 && node->config.created;
 }
 
+bool node_has_records(const struct node *node)
+{
+	return node->maps.fd[MAP_ATTACHMENTS] >= 0;
+}
+
 void node_close(struct node *node)
 {
 	maps_close(&node->maps);
@@ -70,8 +79,13 @@ static int open_sockets(struct node *node, struct err *err)
 static int open_state(struct node *node, struct err *err)
 {
 	unsigned long long cookie;
+	unsigned int newest;
 	int ret = maps_open(&node->maps, err);
 
+	if (ret == -ENOENT) {
+		newest = bpffs_newest();
+		node->newer = newest > ABI_DATAPATH ? newest : 0;
+	}
 	if (ret < 0)
 		return ret;
 	ret = map_get(node->maps.fd[MAP_CONFIG], &config_key, &node->config);
@@ -97,7 +111,26 @@ int node_open(struct node *node, struct err *err)
 	if (ret < 0)
 		return ret;
 	ret = open_state(node, err);
-	return ret == -ENOENT ? 0 : ret;
+	if (ret != -ENOENT)
+		return ret;
+	maps_close(&node->maps);
+	maps_open_records(&node->maps, NULL);
+	return 0;
+}
+
+int node_refuse_newer(const struct node *node, struct err *err)
+{
+	if (node->newer)
+		return err_cni(err, CNI_NOT_AVAILABLE,
+			       "the base state of this node is of a newer ctnat (datapath %u, this "
+			       "one is %u): upgrade this binary",
+			       node->newer, ABI_DATAPATH);
+	if (node_has_state(node) && node->config.build > PROGRAMS_BUILD)
+		return err_cni(err, CNI_NOT_AVAILABLE,
+			       "the programs of this node are of a newer ctnat (build %u, this one is "
+			       "%u): upgrade this binary",
+			       node->config.build, PROGRAMS_BUILD);
+	return 0;
 }
 
 int node_same_instance(const struct node *node, struct err *err)
@@ -107,6 +140,10 @@ int node_same_instance(const struct node *node, struct err *err)
 	if (bpffs_instance(&now, NULL) < 0 || now != node->instance)
 		return err_cni(err, CNI_TRY_AGAIN,
 			       "bpffs at '%s' was unmounted or covered meanwhile", BPFFS_PATH);
+	if (access(map_path(MAP_CONFIG), F_OK) < 0)
+		return err_cni(err, CNI_TRY_AGAIN,
+			       "the base state of this node was taken over by another version of "
+			       "ctnat, or removed, meanwhile");
 	return 0;
 }
 
@@ -170,15 +207,18 @@ static int accept_ruleset(struct node *node, struct err *err)
 /* 0: true. 1: must be built. */
 static int is_true(struct node *node, const struct network *net, struct err *err)
 {
-	int ret = open_state(node, err);
+	int ret = open_state(node, err), refused;
 
-	if (ret < 0)
-		return ret == -ENOENT ? 1 : ret;
+	if (ret < 0 && ret != -ENOENT)
+		return ret;
+	refused = node_refuse_newer(node, err);
+	if (ret == -ENOENT || refused)
+		return refused ? refused : 1;
 	ret = settings_agree(&node->config, net, err);
 	if (ret)
 		return ret;
-	return !ranges_known(node, net) || !uplinks_stand(node, &net->node) ||
-	       !table_untouched(node);
+	return node->config.build != PROGRAMS_BUILD || !ranges_known(node, net) ||
+	       !uplinks_stand(node, &net->node) || !table_untouched(node);
 }
 
 /* ---- make it true ---------------------------------------------------------------------------- */
@@ -187,8 +227,8 @@ static int is_true(struct node *node, const struct network *net, struct err *err
  * same. */
 static bool only_ruleset_changed(struct node *node, const struct network *net)
 {
-	return node->config.nft_generation && !settings_agree(&node->config, net, NULL) &&
-	       ranges_known(node, net) &&
+	return node->config.nft_generation && node->config.build == PROGRAMS_BUILD &&
+	       !settings_agree(&node->config, net, NULL) && ranges_known(node, net) &&
 	       uplinks_stand(node, &net->node) && !accept_ruleset(node, NULL);
 }
 
@@ -196,7 +236,7 @@ static int build_locked(struct node *node, const struct network *net, struct err
 {
 	_cleanup_close_ int lock = -1;
 	unsigned long long cookie;
-	int ret = bpffs_ensure(err);
+	int ret = bpffs_mount(err);
 
 	if (ret < 0)
 		return ret;
@@ -217,7 +257,9 @@ static int build_locked(struct node *node, const struct network *net, struct err
 	}
 
 	maps_close(&node->maps);
-	ret = bpfobj_make_maps(&node->maps, err);
+	ret = bpffs_make_dirs(err);
+	if (!ret)
+		ret = bpfobj_make_maps(&node->maps, err);
 	if (!ret)
 		ret = netns_cookie(&cookie, err);
 	if (!ret)

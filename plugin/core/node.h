@@ -18,14 +18,19 @@ struct node {
 	struct nl rt, nf;	/* sockets in the node's namespace */
 	int netns;		/* fd of it */
 	dev_t instance;		/* of bpffs, to notice that it was covered or unmounted meanwhile */
+	unsigned int newer;	/* ABI_DATAPATH of a newer ctnat that holds this node; 0: none */
 };
 
 #define NODE_CLOSED { .maps = MAPS_CLOSED, .netns = -1 }
 
-/* Opens what there is and changes nothing. A node without state is success: node_has_state() tells.
- * Pins of another node's (by netns cookie) are an error. */
+/*
+ * Opens what there is and changes nothing. A node without state is success: node_has_state() tells,
+ * and node_has_records() whether `pods` and `attachments` are there all the same: another version's
+ * node, or one whose first ADD died. Pins of another node's (by netns cookie) are an error.
+ */
 int node_open(struct node *node, struct err *err);
 bool node_has_state(const struct node *node);
+bool node_has_records(const struct node *node);
 void node_close(struct node *node);
 
 /*
@@ -34,12 +39,16 @@ void node_close(struct node *node);
  */
 int node_ensure(struct node *node, const struct network *net, struct err *err);
 
+/* CNI_NOT_AVAILABLE if a newer ctnat than this one has made maps or programs: then nothing but the
+ * records is this one's to touch. */
+int node_refuse_newer(const struct node *node, struct err *err);
+
 /* Is the base state whole? Names the first part that is not: sysctl, base table, guard program.
  * Changes nothing. */
 int node_verify(struct node *node, struct err *err);
 
-/* Still the bpffs that was opened? -EAGAIN (CNI_TRY_AGAIN) if it was unmounted or covered
- * meanwhile. */
+/* Still the base state that was opened? -EAGAIN (CNI_TRY_AGAIN) if bpffs was unmounted or covered
+ * meanwhile, or the node was taken over or uninstalled. */
 int node_same_instance(const struct node *node, struct err *err);
 
 /* Removes all base state and returns recorded sysctls to what they were, but for forwarding. */

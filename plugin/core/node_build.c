@@ -23,6 +23,7 @@
 #include "core/node_build.h"
 #include "core/plumb.h"
 #include "core/settings.h"
+#include "core/takeover.h"
 #include "core/uplink.h"
 #include "kern/bpfobj.h"
 #include "kern/nft.h"
@@ -114,6 +115,7 @@ static int load_programs(struct node *node, enum datapath_level wanted, struct e
 		return ret;
 	node->config.level = level;
 	node->config.wanted_level = wanted;
+	node->config.build = PROGRAMS_BUILD;
 	memcpy(node->config.reason, reason, sizeof(reason));
 	/* at this level the table is the guard */
 	return level == LEVEL_NFTABLES ? table_make(node, err) : 0;
@@ -127,6 +129,11 @@ struct build {
 	bool moved;		/* the uplinks or their addresses are not what they were */
 	bool fresh;		/* no base state was here */
 };
+
+static int build_takeover(const struct build *b, struct err *err)
+{
+	return b->fresh ? takeover_begin(b->node, err) : 0;
+}
 
 static int build_settings(const struct build *b, struct err *err)
 {
@@ -153,7 +160,10 @@ static int build_table(const struct build *b, struct err *err)
 
 static int build_programs(const struct build *b, struct err *err)
 {
-	return b->reload ? load_programs(b->node, b->net->node.datapath, err) : 0;
+	enum datapath_level wanted = b->apply ? b->net->node.datapath
+					      : b->node->config.wanted_level;
+
+	return b->reload ? load_programs(b->node, wanted, err) : 0;
 }
 
 static int build_tracking(const struct build *b, struct err *err)
@@ -182,6 +192,11 @@ static int build_guard(const struct build *b, struct err *err)
 	return guard_attach(b->node, err);
 }
 
+static int build_farewell(const struct build *b, struct err *err)
+{
+	return b->fresh ? takeover_end(err) : 0;
+}
+
 static int build_commit(const struct build *b, struct err *err)
 {
 	return commit(b->node, err);
@@ -191,16 +206,20 @@ static const struct {
 	const char *name;
 	int (*make)(const struct build *b, struct err *err);
 } parts[] = {
-	{ "settings", build_settings }, { "uplinks", build_uplinks }, { "sysctls", build_sysctls },
-	{ "pods", build_pods },		{ "routes", build_routes },	{ "table", build_table },
-	{ "programs", build_programs }, { "tracking", build_tracking }, { "attach", build_attach },
-	{ "guard", build_guard },	{ "commit", build_commit },
+	{ "takeover", build_takeover }, { "settings", build_settings },
+	{ "uplinks", build_uplinks },	{ "sysctls", build_sysctls },
+	{ "pods", build_pods },		{ "routes", build_routes },
+	{ "table", build_table },	{ "programs", build_programs },
+	{ "tracking", build_tracking }, { "attach", build_attach },
+	{ "guard", build_guard },	{ "farewell", build_farewell },
+	{ "commit", build_commit },
 };
 
 int node_build(struct node *node, const struct network *net, bool fresh, bool apply,
 	       struct err *err)
 {
-	bool reload = fresh || (apply && node->config.wanted_level != net->node.datapath);
+	bool reload = fresh || node->config.build != PROGRAMS_BUILD ||
+		      (apply && node->config.wanted_level != net->node.datapath);
 	const struct build b = {
 		.node = node,
 		.net = net,

@@ -98,21 +98,13 @@ int pod_add(const struct request *req, const struct network *net, struct attachm
 	return ret;
 }
 
-/* DEL must not fail for the node's state: without maps it works from the link alone. */
-static int open_any(struct node *node, struct err *err)
-{
-	int ret = node_open(node, err);
-
-	if (!ret && !node_has_state(node))
-		maps_close(&node->maps);
-	return ret;
-}
-
+/* Must not fail for the node's state: without maps it works from the link alone, and on the node of
+ * a newer version from the records. */
 int pod_del(const struct request *req, const struct network *net, struct err *err)
 {
 	struct node node = NODE_CLOSED;
 	struct attachment_work w;
-	int ret = open_any(&node, err);
+	int ret = node_open(&node, err);
 
 	if (!ret) {
 		ret = attachment_open(&w, req, net, &node, true, NULL, err);
@@ -130,6 +122,8 @@ int pod_check(const struct request *req, const struct network *net, struct err *
 	struct attachment_work w;
 	int ret = node_open(&node, err);
 
+	if (!ret)
+		ret = node_refuse_newer(&node, err);
 	if (!ret && !node_has_state(&node))
 		ret = err_cni(err, CNI_CHECK_FAILED,
 			      "the node's maps are gone from bpffs; the next ADD restores them");

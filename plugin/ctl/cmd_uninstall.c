@@ -76,7 +76,7 @@ int cmd_uninstall(struct node *node, const struct options *options, struct out *
 		return err_cni(err, CNI_TRY_AGAIN,
 			       "%u attachments are alive: drain the pods first, or use --force",
 			       alive);
-	if (node_has_state(node))
+	if (node_has_records(node))
 		ret = map_each(node->maps.fd[MAP_ATTACHMENTS], sizeof(struct attachment_key),
 			       sizeof(struct attachment), unmake_record, &un);
 	if (!ret)

@@ -38,6 +38,8 @@ static int run(size_t command, const struct options *options)
 	int ret = out ? node_open(&node, &err) : err_set(&err, -ENOMEM, "begin");
 
 	if (!ret)
+		ret = node_refuse_newer(&node, &err);
+	if (!ret)
 		ret = commands[command].run(&node, options, out, &err);
 	if (ret < 0)
 		fprintf(stderr, "ctnatctl %s: %s\n", commands[command].name, err.msg);

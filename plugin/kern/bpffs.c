@@ -6,6 +6,7 @@
  * second sees, by its path, that bpffs is there. Whoever opens the path later gets bpffs at once.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -58,22 +59,38 @@ static int ensure_dir(const char *path, struct err *err)
 	return 0;
 }
 
-int bpffs_ensure(struct err *err)
+int bpffs_mount(struct err *err)
+{
+	return is_bpffs(BPFFS_PATH) ? 0 : mount_once(err);
+}
+
+int bpffs_make_dirs(struct err *err)
 {
 	static const char *const dirs[] = { PIN_ROOT, PIN_RECORDS, PIN_DATAPATH, PIN_LOCKS };
-	int ret;
+	int ret = 0;
 
-	if (!is_bpffs(BPFFS_PATH)) {
-		ret = mount_once(err);
-		if (ret < 0)
-			return ret;
-	}
-	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]) && !ret; i++)
 		ret = ensure_dir(dirs[i], err);
-		if (ret < 0)
-			return ret;
-	}
-	return 0;
+	return ret;
+}
+
+unsigned int bpffs_newest(void)
+{
+	DIR *dir = opendir(PIN_ROOT);
+	unsigned int newest = 0, version;
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (sscanf(entry->d_name, "v%u", &version) == 1 && version > newest)
+			newest = version;
+	if (dir)
+		closedir(dir);
+	return newest;
+}
+
+void bpffs_pin_path(unsigned int version, const char *name, char out[PIN_PATH_MAX])
+{
+	snprintf(out, PIN_PATH_MAX, "%s/v%u%s%s", PIN_ROOT, version, *name ? "/" : "", name);
 }
 
 int bpffs_lock(const char *dir, bool wait, struct err *err)
@@ -110,16 +127,29 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return remove(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-int bpffs_remove(struct err *err)
+static int remove_below(const char *path, struct err *err)
 {
 	int ret;
 
 	if (!is_bpffs(BPFFS_PATH))
 		return 0;
-	ret = nftw(PIN_ROOT, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	ret = nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 	if (ret == -1)
 		ret = -errno;
 	if (ret < 0 && ret != -ENOENT)
-		return err_set(err, ret, "remove '%s'", PIN_ROOT);
+		return err_set(err, ret, "remove '%s'", path);
 	return 0;
+}
+
+int bpffs_remove_version(unsigned int version, struct err *err)
+{
+	char path[PIN_PATH_MAX];
+
+	bpffs_pin_path(version, "", path);
+	return remove_below(path, err);
+}
+
+int bpffs_remove(struct err *err)
+{
+	return remove_below(PIN_ROOT, err);
 }

@@ -207,7 +207,7 @@ int bpfobj_load(enum datapath_level wanted, enum datapath_level *level, char *re
 	return 0;
 }
 
-static int open_pin(enum tc_prog prog, struct err *err)
+int bpfobj_open(enum tc_prog prog, struct err *err)
 {
 	int fd = bpf_obj_get(prog_paths[prog]);
 
@@ -216,14 +216,14 @@ static int open_pin(enum tc_prog prog, struct err *err)
 
 int bpfobj_attach(int ifindex, enum tc_prog prog, enum tc_way way, struct err *err)
 {
-	_cleanup_close_ int fd = open_pin(prog, err);
+	_cleanup_close_ int fd = bpfobj_open(prog, err);
 
 	return fd < 0 ? fd : tc_attach(ifindex, prog, way, fd, err);
 }
 
 int bpfobj_verify(int ifindex, enum tc_prog prog, struct err *err)
 {
-	_cleanup_close_ int fd = open_pin(prog, err);
+	_cleanup_close_ int fd = bpfobj_open(prog, err);
 	__u32 id, pinned;
 	int ret = fd < 0 ? fd : tc_query(ifindex, prog, &id, NULL, err);
 

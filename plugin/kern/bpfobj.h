@@ -21,6 +21,9 @@ int bpfobj_make_maps(struct maps *out, struct err *err);
 int bpfobj_load(enum datapath_level wanted, enum datapath_level *level, char *reason, size_t size,
 		struct err *err);
 
+/* An fd of the pinned program, or -ENOENT. */
+int bpfobj_open(enum tc_prog prog, struct err *err);
+
 /* Puts the pinned program on the device as tc_attach() does. -ENOENT: none is pinned. */
 int bpfobj_attach(int ifindex, enum tc_prog prog, enum tc_way way, struct err *err);
 

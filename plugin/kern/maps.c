@@ -50,11 +50,11 @@ void maps_close(struct maps *maps)
 	}
 }
 
-int maps_open(struct maps *maps, struct err *err)
+static int open_some(struct maps *maps, size_t n, struct err *err)
 {
 	struct maps opened = MAPS_CLOSED;
 
-	for (int i = 0; i < MAP_MAX; i++) {
+	for (size_t i = 0; i < n; i++) {
 		opened.fd[i] = bpf_obj_get(table[i].path);
 		if (opened.fd[i] < 0) {
 			int ret = err_set(err, -errno, "open pinned map '%s'", table[i].path);
@@ -65,6 +65,29 @@ int maps_open(struct maps *maps, struct err *err)
 	}
 	*maps = opened;
 	return 0;
+}
+
+int maps_open(struct maps *maps, struct err *err)
+{
+	return open_some(maps, MAP_MAX, err);
+}
+
+int maps_open_records(struct maps *maps, struct err *err)
+{
+	return open_some(maps, MAP_RECORDS, err);
+}
+
+int map_open(const char *path, __u32 key_size, __u32 value_size)
+{
+	_cleanup_close_ int fd = bpf_obj_get(path);
+	struct bpf_map_info info = { 0 };
+	__u32 len = sizeof(info);
+
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
+		return -errno;
+	if (info.key_size != key_size || info.value_size != value_size)
+		return -EINVAL;
+	return TAKE_FD(fd);
 }
 
 int map_get(int fd, const void *key, void *value)

@@ -10,7 +10,8 @@
 enum map_id {
 	MAP_PODS,
 	MAP_ATTACHMENTS,
-	MAP_MASQ_CIDRS,
+	MAP_RECORDS,		/* the records are the maps before this */
+	MAP_MASQ_CIDRS = MAP_RECORDS,
 	MAP_UPLINKS,
 	MAP_CONFIG,
 	MAP_BUDGETS,
@@ -35,7 +36,12 @@ const char *map_path(enum map_id id);
 
 /* Opens all of them. -ENOENT if one is not there (then none is open). */
 int maps_open(struct maps *maps, struct err *err);
+/* Opens `pods` and `attachments` alone, which every version can read. Likewise. */
+int maps_open_records(struct maps *maps, struct err *err);
 void maps_close(struct maps *maps);	/* also of closed ones */
+
+/* Opens a pinned map of another version. -EINVAL if its keys or values have another size. */
+int map_open(const char *path, __u32 key_size, __u32 value_size);
 
 /* Raw -errno of bpf(2). -ENOENT: no such key. */
 int map_get(int fd, const void *key, void *value);

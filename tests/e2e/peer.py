@@ -6,9 +6,9 @@
         TCP, UDP and SCTP, both families, every address of the namespace. Answers "address port": over UDP padded to
         the length of the question, over TCP followed by whatever is sent, over SCTP in the cookie of an INIT ACK.
         Prints "ready".
-    peer.py ask PROTOCOL ADDRESS PORT [--sport N] [--size N] [--count N] [--timeout S]
+    peer.py ask PROTOCOL ADDRESS PORT [--sport N] [--size N] [--count N] [--pause S] [--timeout S]
         Asks and prints the answer. --size: bytes sent (and, over TCP, read back). --count: questions in a row over
-        one flow, one line for each. Exit status 1 without an answer.
+        one flow, one line for each; --pause: between them. Exit status 1 without an answer.
     peer.py flood ADDRESS RATE SECONDS
         Begins RATE flows a second that nobody answers: datagrams to one port after the other.
     peer.py pings
@@ -124,6 +124,7 @@ def ask_tcp(args, sock):
         stream.flush()
         if len(stream.read(args.size)) != args.size:
             sys.exit("the connection ended early")
+        time.sleep(args.pause)
 
 
 def ask_udp(args, sock):
@@ -133,6 +134,7 @@ def ask_udp(args, sock):
         if plain(peer[0]) != args.address or len(answer) < args.size:
             sys.exit(f"{len(answer)} bytes from {peer[0]}")
         print(answer.split(b"\n")[0].decode())
+        time.sleep(args.pause)
 
 
 def ask_sctp(args, sock):
@@ -205,6 +207,7 @@ def main():
     command.add_argument("--sport", type=int, default=0)
     command.add_argument("--size", type=int, default=0)
     command.add_argument("--count", type=int, default=1)
+    command.add_argument("--pause", type=float, default=0)
     command.add_argument("--timeout", type=float, default=2)
     command.add_argument("--pmtudisc", choices=("do", "dont"))
     command = commands.add_parser("flood")

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "kern/tcattach.h"
+#include "kern/bpfobj.h"
 #include "lib/ctfill.h"
 
 static int fill(const char *count, struct err *err)
@@ -65,6 +65,47 @@ static int replace_from_pod(const char *link, struct err *err)
 	return tc_attach(if_nametoindex(link), TC_FROM_POD, TC_CLSACT, fd, err);
 }
 
+/* The programs are an older build's, as the plugin sees it. */
+static int outdate(const char *unused, struct err *err)
+{
+	static const __u32 key;
+	struct maps maps = MAPS_CLOSED;
+	struct config config;
+	int ret = maps_open(&maps, err);
+
+	(void)unused;
+	if (ret < 0)
+		return ret;
+	ret = map_get(maps.fd[MAP_CONFIG], &key, &config);
+	config.build = 0;
+	if (!ret)
+		ret = map_set(maps.fd[MAP_CONFIG], &key, &config);
+	maps_close(&maps);
+	return ret < 0 ? err_set(err, ret, "change map 'config'") : 0;
+}
+
+/* On this pod's link and on eth0, a hundred times, as an upgrade does it: by programs of the same
+ * object, those that are pinned last. */
+static int replace_often(const char *link, struct err *err)
+{
+	const char *devices[TC_PROGS] = { link, link, "eth0", "eth0" };
+	int fds[2][TC_PROGS], ret = 0;
+	enum datapath_level level;
+	char reason[256];
+
+	for (int age = 0; age < 2 && !ret; age++) {
+		for (enum tc_prog prog = 0; prog < TC_PROGS; prog++)
+			fds[age][prog] = bpfobj_open(prog, err);
+		if (!age)
+			ret = bpfobj_load(LEVEL_NONE, &level, reason, sizeof(reason), err);
+	}
+	for (int time = 0; time < 100; time++)
+		for (enum tc_prog prog = 0; prog < TC_PROGS && !ret; prog++)
+			ret = tc_attach(if_nametoindex(devices[prog]), prog, TC_TCX,
+					fds[time % 2][prog], err);
+	return ret;
+}
+
 static const struct {
 	const char *name, *arg;
 	int (*run)(const char *arg, struct err *err);
@@ -76,6 +117,8 @@ static const struct {
 	{ "replace-from-pod", "LINK", replace_from_pod },
 	{ "detach-from-uplink", "LINK", detach_from_uplink },
 	{ "detach-to-uplink", "LINK", detach_to_uplink },
+	{ "outdate", "", outdate },
+	{ "replace-often", "LINK", replace_often },
 };
 
 int main(int argc, char **argv)
