@@ -128,6 +128,7 @@ struct build {
 	bool reload;		/* and so must the programs be */
 	bool moved;		/* the uplinks or their addresses are not what they were */
 	bool fresh;		/* no base state was here */
+	struct lost *lost;
 };
 
 static int build_takeover(const struct build *b, struct err *err)
@@ -145,7 +146,7 @@ static int build_uplinks(const struct build *b, struct err *err)
 {
 	int ret = b->fresh ? uplinks_adopt(b->node, err) : 0;
 
-	return ret ? ret : uplinks_refresh(b->node, &b->net->node, err);
+	return ret ? ret : uplinks_refresh(b->node, &b->net->node, b->lost, err);
 }
 
 static int build_sysctls(const struct build *b, struct err *err)
@@ -156,6 +157,11 @@ static int build_sysctls(const struct build *b, struct err *err)
 static int build_table(const struct build *b, struct err *err)
 {
 	return table_make(b->node, err);
+}
+
+static int build_lost(const struct build *b, struct err *err)
+{
+	return uplinks_end_lost(b->node, b->lost, err);
 }
 
 static int build_programs(const struct build *b, struct err *err)
@@ -209,10 +215,10 @@ static const struct {
 	{ "takeover", build_takeover }, { "settings", build_settings },
 	{ "uplinks", build_uplinks },	{ "sysctls", build_sysctls },
 	{ "pods", build_pods },		{ "routes", build_routes },
-	{ "table", build_table },	{ "programs", build_programs },
-	{ "tracking", build_tracking }, { "attach", build_attach },
-	{ "guard", build_guard },	{ "farewell", build_farewell },
-	{ "commit", build_commit },
+	{ "table", build_table },	{ "lost", build_lost },
+	{ "programs", build_programs }, { "tracking", build_tracking },
+	{ "attach", build_attach },	{ "guard", build_guard },
+	{ "farewell", build_farewell }, { "commit", build_commit },
 };
 
 int node_build(struct node *node, const struct network *net, bool fresh, bool apply,
@@ -220,6 +226,7 @@ int node_build(struct node *node, const struct network *net, bool fresh, bool ap
 {
 	bool reload = fresh || node->config.build != PROGRAMS_BUILD ||
 		      (apply && node->config.wanted_level != net->node.datapath);
+	struct lost lost = { .n = 0 };
 	const struct build b = {
 		.node = node,
 		.net = net,
@@ -227,6 +234,7 @@ int node_build(struct node *node, const struct network *net, bool fresh, bool ap
 		.reload = reload,
 		.moved = fresh || !uplinks_stand(node, &net->node),
 		.fresh = fresh,
+		.lost = &lost,
 	};
 
 	if (!fresh) {

@@ -156,12 +156,14 @@ static bool is_local(struct node *node, const struct addr *addr)
 }
 
 /* An address that the node has lost becomes zero, and what was translated to it ends. */
-static int settle_address(struct node *node, struct addr *addr, struct err *err)
+static int settle_address(struct node *node, struct addr *addr, struct lost *lost, struct err *err)
 {
 	int ret;
 
 	if (addr_is_zero(addr) || is_local(node, addr))
 		return 0;
+	if (lost->n < sizeof(lost->addr) / sizeof(lost->addr[0]))
+		lost->addr[lost->n++] = *addr;
 	ret = ctnl_flush_snat(&node->nf, addr, NULL, err);
 	memset(addr, 0, sizeof(*addr));
 	return ret;
@@ -170,6 +172,7 @@ static int settle_address(struct node *node, struct addr *addr, struct err *err)
 struct past {
 	struct node *node;
 	struct found *found;
+	struct lost *lost;
 	struct err *err;
 };
 
@@ -182,9 +185,9 @@ static int settle_uplink(const void *key, const void *value, void *data)
 	int fd = past->node->maps.fd[MAP_UPLINKS], ret;
 	struct link link;
 
-	ret = settle_address(past->node, &uplink.v4, past->err);
+	ret = settle_address(past->node, &uplink.v4, past->lost, past->err);
 	if (!ret)
-		ret = settle_address(past->node, &uplink.v6, past->err);
+		ret = settle_address(past->node, &uplink.v6, past->lost, past->err);
 	if (ret < 0)
 		return ret;
 	if (find(past->found, ifindex))
@@ -223,10 +226,11 @@ int uplinks_adopt(struct node *node, struct err *err)
 	return ret;
 }
 
-int uplinks_refresh(struct node *node, const struct node_settings *settings, struct err *err)
+int uplinks_refresh(struct node *node, const struct node_settings *settings, struct lost *lost,
+		    struct err *err)
 {
 	struct found found = { .n = 0 };
-	struct past past = { node, &found, err };
+	struct past past = { node, &found, lost, err };
 	int fd = node->maps.fd[MAP_UPLINKS];
 	__u32 mtu = 0;
 	int ret = add_named(node, settings, &found, err);
@@ -247,6 +251,15 @@ int uplinks_refresh(struct node *node, const struct node_settings *settings, str
 		return ret;
 	node->config.mtu = settings->mtu ? settings->mtu : mtu ? mtu : MTU_DEFAULT;
 	return 0;
+}
+
+int uplinks_end_lost(struct node *node, const struct lost *lost, struct err *err)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < lost->n && !ret; i++)
+		ret = ctnl_flush_snat(&node->nf, &lost->addr[i], NULL, err);
+	return ret;
 }
 
 /* ---- what is --------------------------------------------------------------------------------- */

@@ -5,10 +5,20 @@
 /* The devices by which pods leave the node, and what they were before. */
 #include "core/node.h"
 
+/* Addresses of uplinks that are the node's no more. */
+struct lost {
+	struct addr addr[2 * UPLINKS_MAX];
+	size_t n;
+};
+
 /* Makes map `uplinks` say what the node has now: the named devices, or those of the default routes;
  * those that were and are no more, as former ones. Ends the entries of addresses that the node has
- * lost. Fills node->config.mtu if the settings leave it open. */
-int uplinks_refresh(struct node *node, const struct node_settings *settings, struct err *err);
+ * lost, and adds them to lost. Fills node->config.mtu if the settings leave it open. */
+int uplinks_refresh(struct node *node, const struct node_settings *settings, struct lost *lost,
+		    struct err *err);
+
+/* Ends the entries of these again: until the table knows their successors, it makes new ones. */
+int uplinks_end_lost(struct node *node, const struct lost *lost, struct err *err);
 
 /* Notes every device that carries a guard as a former uplink: for maps that are new, on a node that
  * is not. */
