@@ -120,7 +120,7 @@ struct uplink {
 };
 
 #define UPLINK_ETHERNET	(1u << 0)
-#define UPLINK_FORMER	(1u << 1)	/* pods leave there no more; guarded as long as it is there */
+#define UPLINK_FORMER	(1u << 1)	/* pods leave there no more; it is still guarded */
 
 enum datapath_level {
 	LEVEL_NONE,		/* in a configuration: the best that loads ("auto") */

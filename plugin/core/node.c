@@ -18,8 +18,8 @@
  *	slow	under the node's lock, an exclusive flock on PIN_ROOT: node_build.c makes each part
  *		true, and `config`, written last, is what the fast path believes.
  *
- * What an older ctnat made is taken over (takeover.c); what a newer one made is left alone. A change
- * of the programs alone has a number of its own, PROGRAMS_BUILD: they are replaced in place.
+ * What an older ctnat made is taken over (takeover.c); what a newer one made is left alone. A
+ * change of the programs alone has a number of its own, PROGRAMS_BUILD: they are replaced in place.
  *
  * Settings have one owner. Without a daemon it is the network whose ADD made the state: a change of
  * its configuration is applied by its next ADD; another network must agree with it, or is refused
@@ -127,8 +127,8 @@ int node_refuse_newer(const struct node *node, struct err *err)
 			       node->newer, ABI_DATAPATH);
 	if (node_has_state(node) && node->config.build > PROGRAMS_BUILD)
 		return err_cni(err, CNI_NOT_AVAILABLE,
-			       "the programs of this node are of a newer ctnat (build %u, this one is "
-			       "%u): upgrade this binary",
+			       "the programs of this node are of a newer ctnat (build %u, this one "
+			       "is %u): upgrade this binary",
 			       node->config.build, PROGRAMS_BUILD);
 	return 0;
 }

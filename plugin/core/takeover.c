@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: another layout of the datapath's maps has another number, ABI_DATAPATH, and so a directory
- * of its own. The records stay where they are, for every version. A node whose pods an older version
- * made is taken over by the first ADD of a newer one, under the lock that spans all versions, as a
- * node without base state is made: maps, table, programs; each program takes the place of the older
- * one in one step, so no packet meets none.
+ * Theory: another layout of the datapath's maps has another number, ABI_DATAPATH, and so a
+ * directory of its own. The records stay where they are, for every version. A node whose pods an
+ * older version made is taken over by the first ADD or STATUS of a newer one, under the lock that
+ * spans all versions, as a node without base state is made: maps, table, programs; each program
+ * takes the place of the older one in one step, so no packet meets none.
  *
- *	the older one's `config` goes first		its plugin finds no base state from here on,
- *							waits for the lock, and then sees the newer
- *							directory, and refuses
- *	its `sysctls` are copied			uninstall must know what was before
- *	...						as for a first ADD (node_build.c)
- *	its directory goes last				killed before that: the next ADD begins again
+ *	the older one's `config` goes first	its plugin finds no base state from here on, waits
+ *						for the lock, and then sees the newer directory,
+ *						and refuses
+ *	its `sysctls` are copied		uninstall must know what was before
+ *	...					as for a first ADD (node_build.c)
+ *	its directory goes last			killed before that: the next ADD begins again
  *
  * An ADD of the older plugin that is under way when `config` goes may have looked before: it looks
- * again before it succeeds (node_same_instance()), and is undone. If it looked in time, its link was
- * there in time for its programs to be replaced.
+ * again before it succeeds (node_same_instance()), and is undone. If it looked in time, its link
+ * was there in time for its programs to be replaced.
  *
- * Lost are counters, journal and cursors, and the pod ranges of other networks until their next ADD.
+ * Lost are counters, journal and cursors; and the pod ranges of other networks until their next
+ * ADD.
  */
 #include <errno.h>
 #include <unistd.h>

@@ -10,8 +10,8 @@
  * pods may still be routed that way, and the guard on it must hold. No new flow takes its address.
  *
  * An address that the node has lost is no source for anybody: the entries that translate to it are
- * deleted, so that the next packet of such a flow begins anew with an address that the node has. The
- * kernel does the same for its own masquerade, and not for entries with a fixed address.
+ * deleted, so that the next packet of such a flow begins anew with an address that the node has.
+ * The kernel does the same for its own masquerade, and not for entries with a fixed address.
  */
 #include <errno.h>
 #include <linux/if_addr.h>

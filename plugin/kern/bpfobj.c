@@ -6,8 +6,8 @@
  * their own that needs nothing of the kernel but maps: so level `nftables` has them too, where
  * there is no BTF and no kfunc.
  *
- * The pins are what every later ADD attaches. A program that is loaded anew is pinned beside the old
- * one and renamed over it, so that there is no moment without.
+ * The pins are what every later ADD attaches. A program that is loaded anew is pinned beside the
+ * old one and renamed over it, so that there is no moment without.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -232,7 +232,9 @@ int bpfobj_verify(int ifindex, enum tc_prog prog, struct err *err)
 	ret = prog_id(fd, &pinned);
 	if (ret < 0)
 		return err_set(err, ret, "id of pinned program '%s'", prog_paths[prog]);
-	return id == pinned ? 0 : err_set(err, -ESTALE, "%s of interface %d", tc_name(prog), ifindex);
+	if (id != pinned)
+		return err_set(err, -ESTALE, "%s of interface %d", tc_name(prog), ifindex);
+	return 0;
 }
 
 static int run_selftest(int prog_fd, struct err *err)
