@@ -140,7 +140,7 @@ enum settings_owner {
 	OWNER_AGENT,		/* ctnatd */
 };
 
-/* config: one entry, key 0. Programs read the first 32 bytes. */
+/* config: one entry, key 0. Programs read the first 56 bytes. */
 struct config {
 	__u32 generation;	/* grows with every change of settings, routes or addresses */
 	__u16 port_min;		/* source ports, host order, both inclusive, never 0 */
@@ -151,7 +151,7 @@ struct config {
 	__u8 short_way;		/* enum short_way */
 	__u8 reserved[2];
 	__u32 stack_mark;	/* a flow with one of these bits in its ct mark stays in the stack */
-	__u8 reserved2[8];
+	struct addr egress4, egress6;	/* of the node: by which most pods leave; zero: none */
 	enum datapath_level level;	/* in force */
 	enum datapath_level wanted_level;	/* as configured; LEVEL_NONE: auto */
 	enum settings_owner owner;
@@ -175,14 +175,20 @@ struct budget {
 };
 
 /*
- * flows: what became of a flow's last packet, so that the next one need not ask. Theory in
- * bpf/flow.h. A cache: whoever deletes from it costs a flow one packet's detour.
+ * flows4, flows6: what became of a flow's last packet, so that the next one need not ask. Theory in
+ * bpf/flow.h. Caches: whoever deletes from them costs a flow one packet's detour. Two maps, because
+ * an IPv4 answer, key and all, then lies in two cache lines.
  */
-struct flow_key {
+struct flow_key {		/* of flows6, and of both in our own hands: IPv4 mapped */
 	struct addr src, dst;	/* as the packet arrives */
 	__be16 sport, dport;
-	__u32 ifindex;		/* where it arrives */
-	__u32 proto;		/* TCP or UDP */
+	__u32 arrival;		/* where (ifindex) << 8 | TCP or UDP */
+};
+
+struct flow4_key {
+	__be32 src, dst;
+	__be16 sport, dport;
+	__u32 arrival;
 };
 
 enum flow_way {
@@ -191,10 +197,9 @@ enum flow_way {
 	WAY_PEER,		/* rewritten and handed to the pod at the other end of a veth */
 };
 
-struct flow {
+struct flow {			/* begins both kinds of answer */
 	__u32 tag;		/* of the key, first and last: what lies between them is one flow's */
-	__u32 reserved;
-	__u64 until;		/* bpf_ktime_get_coarse_ns(): then conntrack is asked again */
+	__u32 until;		/* bpf_jiffies64(), lower half: then conntrack is asked again */
 	__u32 generation;	/* of config and both devices when conntrack was asked */
 	enum flow_way way;
 	__u32 ifindex;		/* where it leaves; 0 with WAY_STACK */
@@ -204,10 +209,29 @@ struct flow {
 	__u16 segment_delta;	/* to the segment's, pseudo header included, */
 	__u16 address_delta;	/* and to the pseudo header's alone; as they lie in memory */
 	__be16 sport, dport;	/* after translation, as all that follows */
-	struct addr src, dst;
 	__u8 dst_mac[MAC_LEN];	/* the two as they lie in a frame */
 	__u8 src_mac[MAC_LEN];
+};
+
+struct flow4 {
+	struct flow flow;
+	__be32 src, dst;
+	__u32 reserved;
 	__u32 tag_again;
+};
+
+struct flow6 {
+	struct flow flow;
+	struct addr src, dst;
+	__u32 reserved[3];
+	__u32 tag_again;
+};
+
+/* guards: ifindex % GUARDS -> does the uplink's guard see what from_pod opens? bpf_jiffies64(),
+ * lower halves. */
+struct guard_watch {
+	__u32 told;		/* of the first packet since `seen` that it should have seen */
+	__u32 seen;		/* of the last that it did */
 };
 
 /* Every way out of a program, and the events that are no way out (`revived`). Passes first, drops
@@ -231,6 +255,8 @@ struct flow {
 	X(PASS_NO_EGRESS, "no_egress", "passed: no address of the node to masquerade with") \
 	X(PASS_ASSISTED, "assisted", \
 	  "passed: this kernel's BPF cannot set NAT, the base table does") \
+	X(PASS_UNGUARDED, "unguarded", \
+	  "passed: the uplink's guard saw nothing of what was opened last; the kernel translates") \
 	X(PASS_LIMITED, "limited", \
 	  "passed: the pod's limit of unanswered flows a second; the kernel translates") \
 	X(PASS_ALLOC_FAILED, "alloc_failed", "passed: conntrack gave no entry (table full)") \
@@ -274,6 +300,7 @@ struct flow {
 	  "dropped: two VLAN tags, behind which the kernel would find what was not checked") \
 	X(DROP_UNADMITTED, "unadmitted", \
 	  "dropped: of a flow of which nothing was let out (a firewall); its entry was ended") \
+	X(DROP_TORN, "torn", "dropped: the answer that said its way was replaced at this very moment") \
 	X(DROP_DYING, "dying", "dropped: the pod is being deleted") \
 	X(DROP_LEAK, "leak", "guard: dropped, would have left with a pod's address")
 
@@ -338,7 +365,8 @@ struct sysctl_value {
 #define UPLINKS_MAX	64
 #define BUDGETS_MAX	4096	/* links that insert within the same second */
 #define SYSCTLS_MAX	256
-#define FLOWS_MAX	131072	/* preallocated: answers, one for each direction of a flow */
+#define FLOWS_MAX	131072	/* each; preallocated: answers, one for a direction of a flow */
+#define GUARDS		64	/* power of two */
 #define EPOCHS		4096	/* power of two; devices share one, which costs a detour */
 
 #endif

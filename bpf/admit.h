@@ -57,25 +57,24 @@ static __always_inline struct nf_conn *ct_acquire(struct __sk_buff *skb, const s
 	copy_addr(&flow.dst, &to, v4);
 	flow.sport = BPF_CORE_READ(tuple, src.u.all);
 	flow.dport = BPF_CORE_READ(tuple, dst.u.all);
-	flow.proto = BPF_CORE_READ(tuple, dst.protonum);
+	flow.arrival = arrival(0, BPF_CORE_READ(tuple, dst.protonum));
 	key = key_of_arrival(&flow);
 	return ct_lookup(skb, &key, &dir);
 }
 
-/* At an uplink, for a packet that was told of as `opened`. GO_ON: it may leave. */
-static __noinline enum reason admit(struct __sk_buff *skb)
+/* At an uplink, for a packet that was told of as `opened`, and may leave for this reason. */
+static __noinline enum reason admit(struct __sk_buff *skb, enum reason reason)
 {
-	enum reason reason = GO_ON;
 	const struct nf_conn *seen;
 	struct nf_conn *ct;
 	__u8 info;
 
 	seen = entry_of(skb, &info);
 	if (!seen)
-		return GO_ON;
+		return reason;
 	ct = ct_acquire(skb, seen, skb->protocol == bpf_htons(ETH_P_IP));
 	if (!ct)
-		return GO_ON;
+		return reason;
 	if (awaits_admission(ct->status)) {
 		if (info == IP_CT_NEW) {
 			bpf_ct_change_status(ct, ct->status | IPS_ADMITTED);

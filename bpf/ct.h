@@ -26,6 +26,7 @@
  * drops, and ends the entry: a firewall dropped what it would be an answer to (admit.h).
  */
 #include "flow.h"
+#include "guard.h"
 #include "kfunc_ct.h"
 #include "maps.h"
 #include "pkt.h"
@@ -80,7 +81,7 @@ static __always_inline struct ct_key key_of_flow(const struct pkt *pkt)
 /* Of a packet as it arrives. */
 static __always_inline struct ct_key key_of_arrival(const struct flow_key *flow)
 {
-	const struct pkt pkt = { .v4 = addr_is_v4(&flow->src), .proto = flow->proto };
+	const struct pkt pkt = { .v4 = addr_is_v4(&flow->src), .proto = flow_proto(flow) };
 
 	return key_of(&pkt, &flow->src, &flow->dst, flow->sport, flow->dport);
 }
@@ -88,7 +89,7 @@ static __always_inline struct ct_key key_of_arrival(const struct flow_key *flow)
 /* Of a packet as it leaves, translated: the tuple of the other direction. */
 static __always_inline struct ct_key key_of_inverse(const struct flow_key *leaves)
 {
-	const struct pkt pkt = { .v4 = addr_is_v4(&leaves->src), .proto = leaves->proto };
+	const struct pkt pkt = { .v4 = addr_is_v4(&leaves->src), .proto = flow_proto(leaves) };
 
 	return key_of(&pkt, &leaves->dst, &leaves->src, leaves->dport, leaves->sport);
 }
@@ -245,7 +246,8 @@ static long try_port(__u32 i, struct opening *op)
 /* Miss: the last step of the story. At level `assisted` all of the above is unreachable, which the
  * verifier knows. */
 static __always_inline enum reason ct_insert(struct __sk_buff *skb, const struct config *cfg,
-					     const struct pkt *pkt, const struct addr *egress)
+					     const struct pkt *pkt, const struct addr *egress,
+					     __u32 uplink)
 {
 	struct opening op = {
 		.skb = skb,
@@ -258,6 +260,10 @@ static __always_inline enum reason ct_insert(struct __sk_buff *skb, const struct
 
 	if (level != LEVEL_FULL)
 		return REASON_PASS_ASSISTED;
+	if (!guard_hears(uplink)) {
+		skb->tc_index = TOLD_OPENED;	/* if it hears again, we shall know */
+		return REASON_PASS_UNGUARDED;
+	}
 	if (!may_insert(skb, cfg))
 		return REASON_PASS_LIMITED;
 	bpf_loop(PORTS_TRIED, try_port, &op, 0);
@@ -265,8 +271,10 @@ static __always_inline enum reason ct_insert(struct __sk_buff *skb, const struct
 	if (op.reason != REASON_PASS_RACED && op.reason != REASON_PASS_ALLOC_FAILED)
 		charge_insert(skb, 1);
 	if (op.reason == REASON_PASS_INSERTED || op.reason == REASON_PASS_RETRIED ||
-	    op.reason == REASON_PASS_RACED)
+	    op.reason == REASON_PASS_RACED) {
 		skb->tc_index = TOLD_OPENED;
+		guard_tell(uplink);
+	}
 	return op.reason;
 }
 

@@ -34,6 +34,7 @@ const volatile __u8 test_race;
 
 #include "ct.h"
 #include "follow.h"
+#include "guard.h"
 #include "learn.h"
 #include "maps.h"
 #include "pkt.h"
@@ -47,7 +48,7 @@ static __always_inline struct config *get_config(void)
 	return bpf_map_lookup_elem(&config, &(__u32){ 0 });
 }
 
-static __noinline enum reason short_way_of_pod(struct __sk_buff *skb, struct config *cfg)
+static __noinline enum reason short_way(struct __sk_buff *skb, const struct config *cfg)
 {
 	struct plain plain;
 
@@ -62,6 +63,7 @@ static __noinline enum reason judge_pods(struct __sk_buff *skb, struct config *c
 	struct addr egress;
 	enum reason reason;
 	struct pkt pkt;
+	__u32 uplink;
 
 	reason = judge_frame(skb);
 	if (reason == GO_ON)
@@ -75,9 +77,9 @@ static __noinline enum reason judge_pods(struct __sk_buff *skb, struct config *c
 	if (reason == GO_ON)
 		reason = judge_opening(&pkt);
 	if (reason == GO_ON)
-		reason = find_egress(skb, &pkt, pod, &egress);
+		reason = find_egress(skb, &pkt, pod, &egress, &uplink);
 	if (reason == GO_ON)
-		reason = ct_insert(skb, cfg, &pkt, &egress);
+		reason = ct_insert(skb, cfg, &pkt, &egress, uplink);
 	return reason;
 }
 
@@ -89,7 +91,7 @@ int ctnat_from_pod(struct __sk_buff *skb)
 
 	if (!cfg)
 		return TC_ACT_UNSPEC;
-	reason = cfg->short_way == SHORT_OFF ? GO_ON : short_way_of_pod(skb, cfg);
+	reason = cfg->short_way == SHORT_OFF ? GO_ON : short_way(skb, cfg);
 	if (reason == GO_ON)
 		reason = judge_pods(skb, cfg);
 	return leave(skb, reason);
@@ -99,11 +101,14 @@ SEC("tc")
 int ctnat_to_pod(struct __sk_buff *skb)
 {
 	struct config *cfg = get_config();
-	enum reason reason = judge_answer_to(skb);
+	enum reason reason;
 
-	if (reason == GO_ON && cfg)
-		reason = watch(skb, cfg, true);
-	return leave(skb, reason == GO_ON ? REASON_POD_PASS : reason);
+	reason = judge_answer_to(skb);
+	if (reason == GO_ON)
+		reason = REASON_POD_PASS;
+	if (take_told(skb) == TOLD_ASKED && reason == REASON_POD_PASS && cfg)
+		learn(skb, cfg, true);
+	return leave(skb, reason);
 }
 
 /* The same steps, counted apart: most of an uplink's packets are no pod's. */
@@ -127,12 +132,11 @@ int ctnat_from_uplink(struct __sk_buff *skb)
 {
 	struct config *cfg = get_config();
 	enum reason reason = GO_ON;
-	struct plain plain;
 
-	if (cfg && cfg->short_way != SHORT_OFF && arrives_plain(skb, &plain)) {
-		reason = take_short_way(skb, cfg, &plain);
+	if (cfg && cfg->short_way != SHORT_OFF) {
+		reason = short_way(skb, cfg);
 		if (reason == GO_ON)
-			reason = follow_in(skb, cfg, &plain, generation_of(cfg, skb->ifindex));
+			reason = follow_in(skb, cfg);
 	}
 	return leave(skb, from_uplink(reason));
 }
@@ -140,18 +144,17 @@ int ctnat_from_uplink(struct __sk_buff *skb)
 SEC("tc")
 int ctnat_to_uplink(struct __sk_buff *skb)
 {
-	enum reason reason, verdict = REASON_GUARD_NOT_POD;
 	struct config *cfg = get_config();
-	struct addr src, dst;
+	enum reason reason = judge_leaving(skb, cfg);
+	__u16 told = take_told(skb);
 
-	if (is_ip(skb) && load_addrs(skb, &src, &dst) && bpf_map_lookup_elem(&pods, &src))
-		verdict = class_of(&dst) == CLASS_LEAVE ? REASON_GUARD_PASS : REASON_DROP_LEAK;
-	if (cfg && verdict != REASON_DROP_LEAK) {
-		reason = watch(skb, cfg, false);
-		if (reason != GO_ON)
-			verdict = reason;
-	}
-	return leave(skb, verdict);
+	if (told == TOLD_OPENED)
+		guard_heard(skb->ifindex);
+	if (told == TOLD_OPENED && reason < REASON_DROP_FIRST)
+		reason = admit(skb, reason);
+	else if (told == TOLD_ASKED && reason < REASON_DROP_FIRST && cfg)
+		learn(skb, cfg, false);
+	return leave(skb, reason);
 }
 
 char _license[] SEC("license") = "GPL";

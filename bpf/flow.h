@@ -48,14 +48,60 @@
 #include "pkt.h"
 #include "stats.h"
 
-#define ANSWER_LIFE_NS 1000000000ull
+#define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
 
-static __always_inline __u32 epoch_of(__u32 ifindex)
+static __always_inline __u32 jiffies_now(void)
 {
-	__u32 key = ifindex % EPOCHS;
-	const volatile __u32 *epoch = bpf_map_lookup_elem(&epochs, &key);
+	return bpf_jiffies64();
+}
 
-	return epoch ? *epoch : 0;
+static __always_inline __u32 arrival(__u32 ifindex, __u8 proto)
+{
+	return ifindex << 8 | proto;
+}
+
+static __always_inline __u8 flow_proto(const struct flow_key *key)
+{
+	return key->arrival;
+}
+
+static __always_inline __u32 flow_in(const struct flow_key *key)
+{
+	return key->arrival >> 8;
+}
+
+static __always_inline struct flow4_key key4_of(const struct flow_key *key)
+{
+	return (struct flow4_key){
+		.src = addr_ip(&key->src),
+		.dst = addr_ip(&key->dst),
+		.sport = key->sport,
+		.dport = key->dport,
+		.arrival = key->arrival,
+	};
+}
+
+/* An answer (struct flow4 or flow6), or NULL. */
+static __always_inline struct flow *flow_find(const struct flow_key *key, bool v4)
+{
+	struct flow4_key key4;
+
+	if (!v4)
+		return bpf_map_lookup_elem(&flows6, key);
+	key4 = key4_of(key);
+	return bpf_map_lookup_elem(&flows4, &key4);
+}
+
+static __always_inline void flow_delete(const struct flow_key *key, bool v4)
+{
+	struct flow4_key key4;
+
+	if (!v4) {
+		bpf_map_delete_elem(&flows6, key);
+		return;
+	}
+	key4 = key4_of(key);
+	bpf_map_delete_elem(&flows4, &key4);
 }
 
 /* Tells an answer from others that may come to lie in the same place; no hash of quality. */
@@ -64,13 +110,44 @@ static __always_inline __u32 flow_tag(const struct flow_key *key)
 	const __u32 *src = (const void *)&key->src, *dst = (const void *)&key->dst;
 	__u32 ports = (__u32)key->sport << 16 | key->dport;
 
-	return (src[3] ^ src[2]) + (dst[3] ^ dst[2]) * 3 + ports * 5 + key->ifindex * 7 + key->proto;
+	return src[3] + dst[3] * 3 + ports * 5 + key->arrival * 7;
+}
+
+/* An answer in the making. */
+union answer {
+	struct flow flow;
+	struct flow4 v4;
+	struct flow6 v6;
+};
+
+/* Puts the answer under its key, in place of another. Its tags are set here. */
+static __always_inline void flow_put(const struct flow_key *key, union answer *answer, bool v4)
+{
+	struct flow4_key key4;
+
+	answer->flow.tag = flow_tag(key);
+	if (v4) {
+		answer->v4.tag_again = answer->flow.tag;
+		key4 = key4_of(key);
+		bpf_map_update_elem(&flows4, &key4, &answer->v4, BPF_ANY);
+	} else {
+		answer->v6.tag_again = answer->flow.tag;
+		bpf_map_update_elem(&flows6, key, &answer->v6, BPF_ANY);
+	}
+}
+
+static __always_inline __u32 epoch_of(__u32 ifindex)
+{
+	__u32 key = ifindex % EPOCHS;
+	__u32 *epoch = bpf_map_lookup_elem(&epochs, &key);
+
+	return epoch ? READ_ONCE(*epoch) : 0;
 }
 
 /* Of what is known of packets that come by `in`, whichever way they leave. */
 static __always_inline __u32 generation_of(const struct config *cfg, __u32 in)
 {
-	return ((const volatile struct config *)cfg)->generation + epoch_of(in);
+	return READ_ONCE(cfg->generation) + epoch_of(in);
 }
 
 /* The same of an answer's way as a whole. */
@@ -79,31 +156,54 @@ static __always_inline bool is_current(const struct flow *flow, __u32 generation
 	return flow->generation == generation + (flow->ifindex ? epoch_of(flow->ifindex) : 0);
 }
 
-/* The key of packets in the other direction. An answer "stack" may not know it, then theirs lives
- * on for its second. */
-static __always_inline struct flow_key reverse_of(const struct flow *flow, __u32 proto)
+/* Within its second: not after it, nor, as the clock wraps, ages before it. */
+static __always_inline bool is_fresh(const struct flow *flow, __u32 now)
 {
-	return (struct flow_key){
-		.src = flow->dst,
-		.dst = flow->src,
-		.sport = flow->dport,
-		.dport = flow->sport,
-		.ifindex = flow->ifindex,
-		.proto = proto,
-	};
+	return flow->until - now - 1 < hz;
 }
 
-/* SYN, FIN, RST: both directions are the stack's again. */
-static __always_inline void flow_forget(const struct __sk_buff *skb, const struct flow_key *key)
+/* An answer and its addresses after translation. In one breath: older verifiers forget which kind
+ * of answer it is. */
+static __always_inline struct flow *flow_find_addrs(const struct flow_key *key, bool v4,
+						    struct addr *src, struct addr *dst)
 {
-	struct flow *flow = bpf_map_lookup_elem(&flows, key);
-	struct flow_key reverse;
+	struct flow4_key key4;
+	struct flow4 *flow4;
+	struct flow6 *flow6;
 
+	if (v4) {
+		key4 = key4_of(key);
+		flow4 = bpf_map_lookup_elem(&flows4, &key4);
+		if (!flow4)
+			return NULL;
+		*src = addr_v4(flow4->src);
+		*dst = addr_v4(flow4->dst);
+		return &flow4->flow;
+	}
+	flow6 = bpf_map_lookup_elem(&flows6, key);
+	if (!flow6)
+		return NULL;
+	*src = flow6->src;
+	*dst = flow6->dst;
+	return &flow6->flow;
+}
+
+/* SYN, FIN, RST: both directions are the stack's again. An answer "stack" may not know its reverse;
+ * then that one lives on for its second. */
+static __always_inline void flow_forget(const struct __sk_buff *skb, const struct flow_key *key,
+					bool v4)
+{
+	struct flow_key reverse = {};
+	struct flow *flow;
+
+	flow = flow_find_addrs(key, v4, &reverse.dst, &reverse.src);
 	if (!flow)
 		return;
-	reverse = reverse_of(flow, key->proto);
-	bpf_map_delete_elem(&flows, key);
-	bpf_map_delete_elem(&flows, &reverse);
+	reverse.sport = flow->dport;
+	reverse.dport = flow->sport;
+	reverse.arrival = arrival(flow->ifindex, flow_proto(key));
+	flow_delete(key, v4);
+	flow_delete(&reverse, v4);
 	count(skb, REASON_FORGOTTEN);
 }
 

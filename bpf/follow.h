@@ -42,8 +42,8 @@ static __always_inline bool is_unanswered(const struct nf_conn *ct, __u32 proto)
  * Does the flow leave with an address that the node has lost? The kernel ends entries of its own
  * masquerade then, but not ours. Looked at where conntrack is asked once a second.
  */
-static __always_inline bool is_homeless(struct __sk_buff *skb, const struct pkt *pkt,
-					const struct nf_conn *ct)
+static __noinline bool is_homeless(struct __sk_buff *skb, const struct pkt *pkt,
+				   const struct nf_conn *ct)
 {
 	union nf_inet_addr to = ct->tuplehash[CT_DIR_REPLY].tuple.dst.u3;
 	struct addr egress;
@@ -62,8 +62,7 @@ static __always_inline struct flow_key arrival_of(const struct __sk_buff *skb,
 		.dst = pkt->dst,
 		.sport = pkt->sport,
 		.dport = pkt->dport,
-		.ifindex = skb->ifindex,
-		.proto = pkt->proto,
+		.arrival = arrival(skb->ifindex, pkt->proto),
 	};
 }
 
@@ -72,13 +71,13 @@ static __noinline enum reason follow_out(struct __sk_buff *skb, const struct con
 					 const struct pkt *pkt, __u32 generation)
 {
 	enum reason reason = REASON_PASS_ESTABLISHED, end = GO_ON;
-	struct flow_key arrival = arrival_of(skb, pkt);
+	struct flow_key came = arrival_of(skb, pkt);
 	struct ct_key key = key_of_flow(pkt);
 	struct nf_conn *ct;
 	__u8 dir;
 
 	if (pkt->proto == IPPROTO_TCP && !is_data_segment(pkt->tcp_flags))
-		flow_forget(skb, &arrival);
+		flow_forget(skb, &came, pkt->v4);
 	ct = ct_lookup(skb, &key, &dir);
 	if (!ct)
 		return GO_ON;
@@ -96,9 +95,9 @@ static __noinline enum reason follow_out(struct __sk_buff *skb, const struct con
 		end = GO_ON;
 	if (end == GO_ON && !awaits_admission(ct->status)) {
 		if (is_unanswered(ct, pkt->proto))
-			note_stack(cfg, &arrival, generation);
+			note_stack(cfg, &came, generation);
 		else if (pkt->proto != IPPROTO_TCP || is_data_segment(pkt->tcp_flags))
-			reason = note_asked(skb, cfg, &arrival, generation, ct);
+			reason = note_asked(skb, cfg, &came, generation, ct);
 	}
 	bpf_ct_release(ct);
 	if (end == GO_ON)
@@ -110,21 +109,26 @@ static __noinline enum reason follow_out(struct __sk_buff *skb, const struct con
 }
 
 /* The same for what comes from an uplink. */
-static __noinline enum reason follow_in(struct __sk_buff *skb, const struct config *cfg,
-					const struct plain *plain, __u32 generation)
+static __noinline enum reason follow_in(struct __sk_buff *skb, const struct config *cfg)
 {
-	struct ct_key key = key_of_arrival(&plain->key);
-	enum reason reason = REASON_UPLINK_PASS;
+	__u32 generation = generation_of(cfg, skb->ifindex);
+	enum reason reason = GO_ON;
+	struct plain plain;
 	struct nf_conn *ct;
+	struct ct_key key;
 	__u8 dir;
 
-	if (!is_data_segment(plain->tcp_flags))
-		flow_forget(skb, &plain->key);
+	if (!arrives_plain(skb, &plain))
+		return GO_ON;
+	if (!is_data_segment(plain.tcp_flags)) {
+		flow_forget(skb, &plain.key, plain.v4);
+		return GO_ON;
+	}
+	key = key_of_arrival(&plain.key);
 	ct = ct_lookup(skb, &key, &dir);
 	if (!ct)
-		return reason;
-	if (is_data_segment(plain->tcp_flags) &&
-	    note_asked(skb, cfg, &plain->key, generation, ct) == REASON_PASS_ASKED)
+		return GO_ON;
+	if (note_asked(skb, cfg, &plain.key, generation, ct) == REASON_PASS_ASKED)
 		reason = REASON_PASS_ASKED;
 	bpf_ct_release(ct);
 	return reason;

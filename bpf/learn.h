@@ -81,9 +81,7 @@ static __always_inline bool is_misplaced(__u32 out, const struct addr *src)
  */
 static __always_inline bool is_bare_ack(const struct __sk_buff *skb, const struct plain *plain)
 {
-	__u32 ip = plain->v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
-
-	return plain->key.proto == IPPROTO_TCP && skb->len == ETH_HLEN + ip + plain->tcp_len;
+	return flow_proto(&plain->key) == IPPROTO_TCP && skb->len == ETH_HLEN + plain->headers;
 }
 
 /*
@@ -103,8 +101,7 @@ static __noinline bool recall(struct __sk_buff *skb, const struct config *cfg,
 	ct = ct_lookup(skb, &key, &dir);
 	if (!ct)
 		return false;
-	came->proto = leaves->proto;
-	came->ifindex = leaving->in;
+	came->arrival = arrival(leaving->in, key.proto);
 	/* twice the same: no access to an entry may have an index that the verifier does not know */
 	if (dir == CT_DIR_ORIGINAL) {
 		dir = CT_DIR_REPLY;
@@ -113,14 +110,14 @@ static __noinline bool recall(struct __sk_buff *skb, const struct config *cfg,
 		dir = CT_DIR_ORIGINAL;
 		copy_tuple(came, &ct->tuplehash[CT_DIR_ORIGINAL].tuple, leaving->plain.v4);
 	}
-	may = is_established(ct, leaves->proto) && may_be_short(ct, leaves->proto, cfg) &&
+	may = is_established(ct, key.proto) && may_be_short(ct, key.proto, cfg) &&
 	      is_explained(ct, dir, came, leaves);
 	fixed = has_extension(ct, bpf_core_enum_value(enum nf_ct_ext_id, NF_CT_EXT_TIMEOUT));
 	/* between pods we refresh the entry, and know no time-out but the common ones */
 	if (leaving->to_pod && fixed)
 		may = false;
 	if (may && !fixed && (leaving->to_pod || is_bare_ack(skb, &leaving->plain)))
-		refresh(ct, leaves->proto);
+		refresh(ct, key.proto);
 	if (may && !leaving->to_pod && dir == CT_DIR_ORIGINAL && is_bpfs(ct->status) &&
 	    is_misplaced(skb->ifindex, &leaves->src)) {
 		may = false;
@@ -159,12 +156,11 @@ static __always_inline bool same_macs(const struct flow *a, const struct flow *b
 	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2];
 }
 
-static __always_inline bool same_way(const struct flow *a, const struct flow *b)
+static __always_inline bool same_way(const struct flow *old, const struct flow *new)
 {
-	return a->generation == b->generation && a->ifindex == b->ifindex &&
-	       a->priority == b->priority && a->mtu == b->mtu && a->sport == b->sport &&
-	       a->dport == b->dport && addr_equal(&a->src, &b->src) &&
-	       addr_equal(&a->dst, &b->dst) && same_macs(a, b);
+	return old->generation == new->generation && old->ifindex == new->ifindex &&
+	       old->priority == new->priority && old->mtu == new->mtu &&
+	       old->sport == new->sport && old->dport == new->dport && same_macs(old, new);
 }
 
 /*
@@ -172,13 +168,31 @@ static __always_inline bool same_way(const struct flow *a, const struct flow *b)
  * Conntrack, which misses most of the connection, will not see that somebody does: the next packet
  * of the other direction is a reason to ask, and refreshes.
  */
-static __noinline void await_acknowledgment(const struct flow *way, __u32 proto)
+static __noinline void await_acknowledgment(const struct flow_key *leaves, __u32 out)
 {
-	struct flow_key reverse = reverse_of(way, proto);
-	struct flow *flow = bpf_map_lookup_elem(&flows, &reverse);
+	bool v4 = addr_is_v4(&leaves->src);
+	struct flow_key reverse = {
+		.src = leaves->dst,
+		.dst = leaves->src,
+		.sport = leaves->dport,
+		.dport = leaves->sport,
+		.arrival = arrival(out, IPPROTO_TCP),
+	};
+	struct flow *flow = flow_find(&reverse, v4);
 
 	if (flow)
-		flow->until = 0;
+		flow->until = jiffies_now();
+}
+
+static __always_inline void set_addrs(union answer *answer, const struct flow_key *leaves, bool v4)
+{
+	if (v4) {
+		answer->v4.src = addr_ip(&leaves->src);
+		answer->v4.dst = addr_ip(&leaves->dst);
+	} else {
+		answer->v6.src = leaves->src;
+		answer->v6.dst = leaves->dst;
+	}
 }
 
 /*
@@ -189,36 +203,33 @@ static __noinline void answer(struct __sk_buff *skb, const struct leaving *leavi
 			      const struct flow_key *came)
 {
 	const struct flow_key *leaves = &leaving->plain.key;
-	struct flow *old = bpf_map_lookup_elem(&flows, came);
-	struct flow new = {
-		.tag = flow_tag(came),
-		.until = bpf_ktime_get_coarse_ns() + ANSWER_LIFE_NS,
-		.generation = leaving->generation + leaving->out_epoch,
-		.way = way_of(skb, leaving),
-		.ifindex = skb->ifindex,
-		.priority = skb->priority,
-		.mtu = way_mtu(skb),
-		.sport = leaves->sport,
-		.dport = leaves->dport,
-		.src = leaves->src,
-		.dst = leaves->dst,
-		.tag_again = flow_tag(came),
-	};
+	bool v4 = addr_is_v4(&leaves->src);
+	struct addr src, dst;
+	struct flow *old = flow_find_addrs(came, v4, &src, &dst);
+	union answer new = {};
 
-	if (!old || old->way != WAY_STACK || !is_current(old, leaving->generation) || !new.mtu)
+	if (!old || old->way != WAY_STACK || !is_current(old, leaving->generation))
 		return;
-	if (bpf_skb_load_bytes(skb, 0, new.dst_mac, sizeof(new.dst_mac) + sizeof(new.src_mac)) < 0)
+	new.flow.until = jiffies_now() + hz;
+	new.flow.generation = leaving->generation + leaving->out_epoch;
+	new.flow.way = way_of(skb, leaving);
+	new.flow.ifindex = skb->ifindex;
+	new.flow.priority = skb->priority;
+	new.flow.mtu = way_mtu(skb);
+	new.flow.sport = leaves->sport;
+	new.flow.dport = leaves->dport;
+	set_deltas(&new.flow, came, leaves);
+	set_addrs(&new, leaves, v4);
+	if (!new.flow.mtu || bpf_skb_load_bytes(skb, 0, new.flow.dst_mac, 2 * MAC_LEN) < 0)
 		return;
-	set_deltas(&new, came);
-	if (same_way(old, &new)) {
-		old->until = new.until;
-		old->way = new.way;
+	if (same_way(old, &new.flow) && old->tag == flow_tag(came) &&
+	    addr_equal(&src, &leaves->src) && addr_equal(&dst, &leaves->dst)) {
+		old->until = new.flow.until;
+		old->way = new.flow.way;
 	} else {
-		bpf_map_update_elem(&flows, came, &new, BPF_EXIST);
+		flow_put(came, &new, v4);
 		count(skb, REASON_LEARNED);
 	}
-	if (leaves->proto == IPPROTO_TCP && !leaving->to_pod)
-		await_acknowledgment(&new, leaves->proto);
 }
 
 /* The pod's record, read after the epochs: a DEL that we do not see now has yet to count up. */
@@ -229,30 +240,35 @@ static __always_inline bool is_pods(const struct __sk_buff *skb, const struct ad
 	return pod && pod->state != STATE_DYING;
 }
 
-/* For a packet that leaves through the stack. GO_ON: it may. */
-static __always_inline enum reason watch(struct __sk_buff *skb, const struct config *cfg,
-					 bool to_pod)
+/* Conntrack was asked about the packet; it has come through the stack, and leaves. */
+static __noinline void learn(struct __sk_buff *skb, const struct config *cfg, bool to_pod)
 {
 	struct leaving leaving = { .in = skb->ingress_ifindex, .to_pod = to_pod };
-	__u16 told = skb->tc_index;
 	struct flow_key came = {};
 
-	if (told != TOLD_ASKED && told != TOLD_OPENED)
-		return GO_ON;
-	skb->tc_index = 0;
-	if (told == TOLD_OPENED)
-		return to_pod ? GO_ON : admit(skb);
 	if (!leaving.in || leaving.in == skb->ifindex || !parse_plain(skb, &leaving.plain))
-		return GO_ON;
+		return;
 	leaving.generation = generation_of(cfg, leaving.in);
 	leaving.out_epoch = epoch_of(skb->ifindex);
 	/* from one uplink to another it is no pod's flow */
 	if (to_pod ? !is_pods(skb, &leaving.plain.key.dst) :
 	    bpf_map_lookup_elem(&uplinks, &leaving.in) != NULL)
-		return GO_ON;
-	if (recall(skb, cfg, &leaving, &came))
-		answer(skb, &leaving, &came);
-	return GO_ON;
+		return;
+	if (!recall(skb, cfg, &leaving, &came))
+		return;
+	answer(skb, &leaving, &came);
+	if (!to_pod && flow_proto(&came) == IPPROTO_TCP)
+		await_acknowledgment(&leaving.plain.key, skb->ifindex);
+}
+
+/* For a packet that leaves: what ingress told us of it, if anything. It is for nobody else. */
+static __always_inline __u16 take_told(struct __sk_buff *skb)
+{
+	__u16 told = skb->tc_index;
+
+	if (told)
+		skb->tc_index = 0;
+	return told;
 }
 
 #endif

@@ -64,9 +64,23 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, FLOWS_MAX);
+	__type(key, struct flow4_key);
+	__type(value, struct flow4);
+} flows4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, FLOWS_MAX);
 	__type(key, struct flow_key);
-	__type(value, struct flow);
-} flows SEC(".maps");
+	__type(value, struct flow6);
+} flows6 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, GUARDS);
+	__type(key, __u32);
+	__type(value, struct guard_watch);
+} guards SEC(".maps");
 
 /* epochs: ifindex % EPOCHS -> counts up when what is known of the device is void. Mmapable: the
  * plugin adds with C11 atomics, or of two DELs at once one might be lost. */

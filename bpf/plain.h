@@ -7,7 +7,7 @@
  * headers lie in the linear part. Whatever is unusual in any respect is not plain, and the stack's.
  * (What a pod may say at all is judged by pkt.h, which sees everything that the kernel would.)
  */
-#include "maps.h"
+#include "flow.h"
 #include "pkt.h"
 
 /* A packet of which all that we look at is as in nearly all packets. Its pointers are good until
@@ -19,8 +19,8 @@ struct plain {
 	__be16 *ports;
 	__u16 *check;		/* of the segment */
 	__u32 len;		/* largest IP packet of it on the wire: of one segment, with GSO */
+	__u32 headers;		/* bytes of IP and segment header */
 	__u8 tcp_flags;		/* TCP_*; of UDP: TCP_ACK, as if established */
-	__u8 tcp_len;		/* of the TCP header */
 	__u64 v4;		/* a whole register: the verifier must know which family `ip` is */
 };
 
@@ -42,8 +42,8 @@ static __always_inline bool is_plain_v6(const struct ipv6hdr *ip, __u32 len)
 }
 
 /* The segment's part of parse_plain(). Both headers begin with the ports. */
-static __always_inline bool parse_segment(struct plain *plain, void *segment, void *end,
-					  __u32 *headers)
+static __always_inline bool parse_segment(struct plain *plain, __u8 proto, void *segment,
+					  void *end)
 {
 	struct tcphdr *tcp = segment;
 	struct udphdr *udp = segment;
@@ -53,18 +53,17 @@ static __always_inline bool parse_segment(struct plain *plain, void *segment, vo
 	plain->ports = segment;
 	plain->key.sport = udp->source;
 	plain->key.dport = udp->dest;
-	if (plain->key.proto == IPPROTO_UDP) {
+	if (proto == IPPROTO_UDP) {
 		plain->check = &udp->check;
 		plain->tcp_flags = TCP_ACK;
-		*headers += sizeof(*udp);
+		plain->headers += sizeof(*udp);
 		return true;
 	}
-	if (plain->key.proto != IPPROTO_TCP || (void *)(tcp + 1) > end)
+	if (proto != IPPROTO_TCP || (void *)(tcp + 1) > end)
 		return false;
 	plain->check = &tcp->check;
 	plain->tcp_flags = ((const __u8 *)tcp)[13];
-	plain->tcp_len = tcp->doff * 4;
-	*headers += plain->tcp_len;
+	plain->headers += tcp->doff * 4;
 	return true;
 }
 
@@ -72,11 +71,12 @@ static __always_inline bool parse_segment(struct plain *plain, void *segment, vo
 static __always_inline bool parse_plain(struct __sk_buff *skb, struct plain *plain)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-	__u32 len = skb->len - ETH_HLEN, headers;
+	__u32 len = skb->len - ETH_HLEN;
 	struct ipv6hdr *v6 = data + ETH_HLEN;
 	struct iphdr *v4 = data + ETH_HLEN;
 
-	plain->key.ifindex = skb->ifindex;
+	if (skb->ifindex >> 24)
+		return false;	/* more than a key holds */
 	plain->eth = data;
 	plain->ip = data + ETH_HLEN;
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
@@ -85,9 +85,9 @@ static __always_inline bool parse_plain(struct __sk_buff *skb, struct plain *pla
 		plain->v4 = 1;
 		plain->key.src = addr_v4(v4->saddr);
 		plain->key.dst = addr_v4(v4->daddr);
-		plain->key.proto = v4->protocol;
-		headers = sizeof(*v4);
-		if (!parse_segment(plain, v4 + 1, end, &headers))
+		plain->key.arrival = arrival(skb->ifindex, v4->protocol);
+		plain->headers = sizeof(*v4);
+		if (!parse_segment(plain, v4->protocol, v4 + 1, end))
 			return false;
 	} else {
 		if (skb->protocol != bpf_htons(ETH_P_IPV6) || (void *)(v6 + 1) > end ||
@@ -98,12 +98,12 @@ static __always_inline bool parse_plain(struct __sk_buff *skb, struct plain *pla
 		plain->key.dst = addr_v6(&v6->daddr);
 		if (addr_is_v4(&plain->key.src))
 			return false;	/* it would pass for IPv4 */
-		plain->key.proto = v6->nexthdr;
-		headers = sizeof(*v6);
-		if (!parse_segment(plain, v6 + 1, end, &headers))
+		plain->key.arrival = arrival(skb->ifindex, v6->nexthdr);
+		plain->headers = sizeof(*v6);
+		if (!parse_segment(plain, v6->nexthdr, v6 + 1, end))
 			return false;
 	}
-	plain->len = skb->gso_size ? headers + skb->gso_size : len;
+	plain->len = skb->gso_size ? plain->headers + skb->gso_size : len;
 	return true;
 }
 

@@ -35,15 +35,16 @@ static __always_inline __u64 addr_difference(const struct addr *from, const stru
 	       (__u32)~old[3] + new[3];
 }
 
-/* Fills in the differences of an answer whose translation is known. */
-static __always_inline void set_deltas(struct flow *flow, const struct flow_key *from)
+/* Fills in the differences between a packet as it comes and as it leaves. */
+static __always_inline void set_deltas(struct flow *flow, const struct flow_key *came,
+				       const struct flow_key *leaves)
 {
-	__u64 addrs = addr_difference(&from->src, &flow->src) +
-		      addr_difference(&from->dst, &flow->dst);
+	__u64 addrs = addr_difference(&came->src, &leaves->src) +
+		      addr_difference(&came->dst, &leaves->dst);
 
 	flow->address_delta = fold(addrs);
-	flow->segment_delta = fold(addrs + (__u16)~from->sport + flow->sport +
-				   (__u16)~from->dport + flow->dport);
+	flow->segment_delta = fold(addrs + (__u16)~came->sport + leaves->sport +
+				   (__u16)~came->dport + leaves->dport);
 	/* one less of TTL, the upper half of its word */
 	flow->header_delta = fold(addrs + (__u16)~bpf_htons(0x0100));
 }
@@ -75,7 +76,7 @@ static __always_inline void move_complete(struct __sk_buff *skb, const struct fl
 static __always_inline void rewrite_segment(struct __sk_buff *skb, const struct flow *flow,
 					    const struct plain *plain)
 {
-	bool udp = plain->key.proto == IPPROTO_UDP;
+	bool udp = flow_proto(&plain->key) == IPPROTO_UDP;
 	__u8 kind = checksum_kind(skb);
 	__u16 check = *plain->check;
 
@@ -103,18 +104,18 @@ static __always_inline void rewrite_ethernet(struct ethhdr *eth, const struct fl
 	to[2] = from[2];
 }
 
-static __always_inline void rewrite_ipv4(struct iphdr *ip, const struct flow *flow)
+static __always_inline void rewrite_ipv4(struct iphdr *ip, const struct flow4 *answer)
 {
-	ip->saddr = addr_ip(&flow->src);
-	ip->daddr = addr_ip(&flow->dst);
+	ip->saddr = answer->src;
+	ip->daddr = answer->dst;
 	ip->ttl--;
-	ip->check = check_add(ip->check, flow->header_delta);
+	ip->check = check_add(ip->check, answer->flow.header_delta);
 }
 
-static __always_inline void rewrite_ipv6(struct ipv6hdr *ip, const struct flow *flow)
+static __always_inline void rewrite_ipv6(struct ipv6hdr *ip, const struct flow6 *answer)
 {
-	__builtin_memcpy(&ip->saddr, &flow->src, sizeof(flow->src));
-	__builtin_memcpy(&ip->daddr, &flow->dst, sizeof(flow->dst));
+	__builtin_memcpy(&ip->saddr, &answer->src, sizeof(answer->src));
+	__builtin_memcpy(&ip->daddr, &answer->dst, sizeof(answer->dst));
 	ip->hop_limit--;
 }
 

@@ -61,14 +61,14 @@ static __always_inline bool is_still_ours(struct __sk_buff *skb, const struct pk
 
 /* GO_ON: the flow leaves by an uplink, with *egress for its source. */
 static __noinline enum reason find_egress(struct __sk_buff *skb, const struct pkt *pkt,
-					  const struct pod *pod, struct addr *egress)
+					  const struct pod *pod, struct addr *egress,
+					  __u32 *oif)
 {
 	struct uplink *uplink;
-	__u32 oif;
 
-	if (!is_forwarded(fib_ask(skb, pkt, &pkt->dst, &oif)))
+	if (!is_forwarded(fib_ask(skb, pkt, &pkt->dst, oif)))
 		return REASON_PASS_LOCAL;
-	uplink = bpf_map_lookup_elem(&uplinks, &oif);
+	uplink = bpf_map_lookup_elem(&uplinks, oif);
 	if (!uplink || uplink->flags & UPLINK_FORMER)
 		return REASON_PASS_NO_UPLINK;
 	*egress = pod->egress;

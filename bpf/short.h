@@ -90,22 +90,26 @@ static __always_inline void refresh(struct nf_conn *ct, __u32 proto)
 
 /* ---- the packet's way ------------------------------------------------------------------------ */
 
-static __always_inline bool is_addr(const union nf_inet_addr *in_entry, const struct addr *addr)
+static __always_inline bool same_words(const union nf_inet_addr *in_entry, const struct addr *addr)
 {
 	const __u32 *word = (const void *)addr;
 
-	if (addr_is_v4(addr))
-		return in_entry->ip == addr_ip(addr);
 	return in_entry->ip6[0] == word[0] && in_entry->ip6[1] == word[1] &&
 	       in_entry->ip6[2] == word[2] && in_entry->ip6[3] == word[3];
 }
 
 /* Is this how packets come that answer those which leave like the answer's? */
 static __always_inline bool is_inverse(const struct nf_conntrack_tuple *tuple,
-				       const struct flow *leaves)
+				       const struct flow *leaves, __u64 v4)
 {
-	return tuple->src.u.all == leaves->dport && tuple->dst.u.all == leaves->sport &&
-	       is_addr(&tuple->src.u3, &leaves->dst) && is_addr(&tuple->dst.u3, &leaves->src);
+	const struct flow4 *flow4 = (const void *)leaves;
+	const struct flow6 *flow6 = (const void *)leaves;
+
+	if (tuple->src.u.all != leaves->dport || tuple->dst.u.all != leaves->sport)
+		return false;
+	if (v4)
+		return tuple->src.u3.ip == flow4->dst && tuple->dst.u3.ip == flow4->src;
+	return same_words(&tuple->src.u3, &flow6->dst) && same_words(&tuple->dst.u3, &flow6->src);
 }
 
 /*
@@ -114,9 +118,10 @@ static __always_inline bool is_inverse(const struct nf_conntrack_tuple *tuple,
  * hang behind us.
  */
 static __noinline bool still_stands(struct __sk_buff *skb, const struct config *cfg,
-				    const struct flow_key *arrival, const struct flow *answer)
+				    const struct flow_key *came, const struct flow *answer,
+				    __u64 v4)
 {
-	struct ct_key key = key_of_arrival(arrival);
+	struct ct_key key = key_of_arrival(came);
 	struct nf_conn *ct;
 	bool stands;
 	__u8 dir;
@@ -124,121 +129,116 @@ static __noinline bool still_stands(struct __sk_buff *skb, const struct config *
 	ct = ct_lookup(skb, &key, &dir);
 	if (!ct)
 		return false;
-	stands = is_established(ct, arrival->proto) && may_be_short(ct, arrival->proto, cfg) &&
+	stands = is_established(ct, key.proto) && may_be_short(ct, key.proto, cfg) &&
 		 classifiers(device_of(skb), false) <= 1;
 	/* twice the same: no access to an entry may have an index that the verifier does not know */
 	if (dir == CT_DIR_ORIGINAL)
-		stands = stands && is_inverse(&ct->tuplehash[CT_DIR_REPLY].tuple, answer);
+		stands = stands && is_inverse(&ct->tuplehash[CT_DIR_REPLY].tuple, answer, v4);
 	else
-		stands = stands && is_inverse(&ct->tuplehash[CT_DIR_ORIGINAL].tuple, answer);
+		stands = stands && is_inverse(&ct->tuplehash[CT_DIR_ORIGINAL].tuple, answer, v4);
 	if (stands && answer->way == WAY_PEER)
-		refresh(ct, arrival->proto);
+		refresh(ct, key.proto);
 	bpf_ct_release(ct);
 	return stands;
 }
 
-/* What lies in the map may be replaced while we read it, by another flow's: LRU maps reuse a value
- * at once. It is written from its first byte on, so it is read from its last. */
-static __always_inline bool copy_flow(const struct flow *from, __u32 tag, struct flow *to)
-{
-	if (((const volatile struct flow *)from)->tag_again != tag)
-		return false;
-	barrier();
-	*to = *from;
-	barrier();
-	return ((const volatile struct flow *)from)->tag == tag;
-}
-
 /* GO_ON: not by what we know. */
 static __always_inline enum reason judge_answer(struct __sk_buff *skb, const struct config *cfg,
-						const struct plain *plain,
-						const struct flow *flow, __u64 *until)
+						const struct plain *plain, struct flow *flow)
 {
-	__u32 generation = generation_of(cfg, plain->key.ifindex);
+	__u32 generation = generation_of(cfg, skb->ifindex);
 	bool cached = cfg->short_way == SHORT_CACHED;
-	__u64 now = bpf_ktime_get_coarse_ns();
-	bool to_pod = flow->way == WAY_PEER;
-	bool expired = flow->until <= now;
+	__u32 now = jiffies_now();
+	enum flow_way way = flow->way;
+	bool to_pod = way == WAY_PEER;
+	bool fresh = is_fresh(flow, now);
 
 	if (!is_current(flow, generation))
 		return GO_ON;
-	if (flow->way == WAY_STACK)
-		return cached && !expired ? REASON_PASS_CACHED : GO_ON;
-	if (expired && !to_pod)
+	if (way == WAY_STACK)
+		return cached && fresh ? REASON_PASS_CACHED : GO_ON;
+	if (!fresh && !to_pod)
 		return GO_ON;
 	if (plain->len > flow->mtu)
 		return REASON_PASS_TOO_BIG;
 	if (has_ipsec(skb))
 		return GO_ON;
-	if (expired || !cached) {
-		if (!still_stands(skb, cfg, &plain->key, flow)) {
-			bpf_map_delete_elem(&flows, &plain->key);
+	if (!fresh || !cached) {
+		if (!still_stands(skb, cfg, &plain->key, flow, plain->v4)) {
+			flow_delete(&plain->key, plain->v4);
 			return GO_ON;
 		}
 		if (to_pod)
-			*until = now + ANSWER_LIFE_NS;
+			flow->until = now + hz;
 	}
 	return to_pod ? REASON_SHORT_POD : REASON_SHORT_OUT;
 }
 
-static __always_inline void rewrite(struct __sk_buff *skb, const struct plain *plain,
-				    const struct flow *flow)
+/*
+ * Sends a plain packet the short way if there is an answer that says how. GO_ON: there is none.
+ *
+ * An answer may be replaced by another flow's while we use it: LRU maps reuse memory at once. It is
+ * written from its first byte on, so the tag at its end is looked at before, the one at its
+ * beginning after all else was read. A packet that was rewritten by halves of two is dropped.
+ */
+static __always_inline enum reason take_short_way(struct __sk_buff *skb, const struct config *cfg,
+						  const struct plain *plain)
 {
-	rewrite_ethernet(plain->eth, flow);
-	if (plain->v4)
-		rewrite_ipv4(plain->ip, flow);
-	else
-		rewrite_ipv6(plain->ip, flow);
-	rewrite_segment(skb, flow, plain);
-}
-
-/* Sends a plain packet the short way if there is an answer that says how. GO_ON: there is none. */
-static __noinline enum reason take_short_way(struct __sk_buff *skb, const struct config *cfg,
-					     const struct plain *plain)
-{
-	struct flow *found, flow;
+	__u32 tag = flow_tag(&plain->key), tag_again, ifindex;
 	enum reason reason;
+	struct flow *flow;
 
 	if (!is_data_segment(plain->tcp_flags))
 		return GO_ON;
-	found = bpf_map_lookup_elem(&flows, &plain->key);
-	if (!found || !copy_flow(found, flow_tag(&plain->key), &flow))
+	flow = flow_find(&plain->key, plain->v4);
+	if (!flow)
 		return GO_ON;
-	reason = judge_answer(skb, cfg, plain, &flow, &found->until);
+	tag_again = plain->v4 ? READ_ONCE(((struct flow4 *)flow)->tag_again) :
+				READ_ONCE(((struct flow6 *)flow)->tag_again);
+	if (tag_again != tag)
+		return GO_ON;
+	reason = judge_answer(skb, cfg, plain, flow);
 	if (reason != REASON_SHORT_OUT && reason != REASON_SHORT_POD)
 		return reason;
-	rewrite(skb, plain, &flow);
-	skb->priority = flow.priority;
+	rewrite_ethernet(plain->eth, flow);
+	if (plain->v4)
+		rewrite_ipv4(plain->ip, (struct flow4 *)flow);
+	else
+		rewrite_ipv6(plain->ip, (struct flow6 *)flow);
+	rewrite_segment(skb, flow, plain);
+	skb->priority = flow->priority;
+	ifindex = flow->ifindex;
+	if (READ_ONCE(flow->tag) != tag)
+		return REASON_DROP_TORN;
 	if (reason == REASON_SHORT_OUT) {
-		bpf_redirect(flow.ifindex, 0);
+		bpf_redirect(ifindex, 0);
 	} else {
 		skb->mark = 0;	/* the node's marks are nothing to the pod */
-		bpf_redirect_peer(flow.ifindex, 0);
+		bpf_redirect_peer(ifindex, 0);
 	}
 	return reason;
 }
 
 /* "Stack" is the answer for a second. generation: read before conntrack was asked. */
-static __always_inline void note_stack(const struct config *cfg, const struct flow_key *key,
-				       __u32 generation)
+static __noinline void note_stack(const struct config *cfg, const struct flow_key *key,
+				  __u32 generation)
 {
-	struct flow fresh = {
-		.tag = flow_tag(key),
-		.until = bpf_ktime_get_coarse_ns() + ANSWER_LIFE_NS,
-		.generation = generation,
-		.way = WAY_STACK,
-		.tag_again = flow_tag(key),
-	};
+	bool v4 = addr_is_v4(&key->src);
 	struct flow *flow;
 
 	if (cfg->short_way == SHORT_OFF)
 		return;
-	flow = bpf_map_lookup_elem(&flows, key);
-	if (flow && flow->tag == fresh.tag && is_current(flow, generation)) {
+	flow = flow_find(key, v4);
+	if (flow && flow->tag == flow_tag(key) && is_current(flow, generation)) {
 		flow->way = WAY_STACK;
-		flow->until = fresh.until;
+		flow->until = jiffies_now() + hz;
 	} else {
-		bpf_map_update_elem(&flows, key, &fresh, BPF_ANY);
+		union answer fresh = {};
+
+		fresh.flow.until = jiffies_now() + hz;
+		fresh.flow.generation = generation;
+		fresh.flow.way = WAY_STACK;
+		flow_put(key, &fresh, v4);
 	}
 }
 
@@ -251,10 +251,12 @@ static __always_inline enum reason note_asked(struct __sk_buff *skb, const struc
 					      const struct flow_key *key, __u32 generation,
 					      const struct nf_conn *ct)
 {
-	if (!is_established(ct, key->proto))
+	__u8 proto = flow_proto(key);
+
+	if (!is_established(ct, proto))
 		return REASON_PASS_ESTABLISHED;
 	note_stack(cfg, key, generation);
-	if (cfg->short_way == SHORT_OFF || !may_be_short(ct, key->proto, cfg) ||
+	if (cfg->short_way == SHORT_OFF || !may_be_short(ct, proto, cfg) ||
 	    classifiers(device_of(skb), false) > 1)
 		return REASON_PASS_ESTABLISHED;
 	skb->tc_index = TOLD_ASKED;

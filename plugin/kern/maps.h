@@ -15,7 +15,9 @@ enum map_id {
 	MAP_UPLINKS,
 	MAP_CONFIG,
 	MAP_BUDGETS,
-	MAP_FLOWS,
+	MAP_FLOWS4,
+	MAP_FLOWS6,
+	MAP_GUARDS,
 	MAP_EPOCHS,
 	MAP_STATS,
 	MAP_VERBS,
@@ -28,7 +30,7 @@ struct maps {
 	int fd[MAP_MAX];	/* -1: not open */
 };
 
-#define MAPS_CLOSED { { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 } }
+#define MAPS_CLOSED { { [0 ... MAP_MAX - 1] = -1 } }
 
 /* The name of the map, and the path it is pinned at. */
 const char *map_name(enum map_id id);

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef CTNAT_GUARD_H
+#define CTNAT_GUARD_H
+
+/*
+ * The guard: what may leave by an uplink. It believes nobody but the packet and the maps; what took
+ * the short way passes it as everything does.
+ *
+ * It also is the one who sees that something was let out (admit.h). Where somebody took it off a
+ * device by hand, nothing would be admitted there any more; so from_pod notes when it told the
+ * guard of a packet, and the guard when it heard. While it does not, the kernel opens the flows.
+ */
+#include "kernel.h"
+#include "policy.h"
+
+/* How long the guard may be silent, in parts of a second: a packet can wait for its neighbour. */
+#define GUARD_PATIENCE 50
+
+/* The IP header on the way out, whatever is in front of it, or NULL: not at hand. */
+static __always_inline void *net_header(struct __sk_buff *ctx, __u32 len)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	const struct sk_buff *skb;
+	__u32 off;
+
+	if (!kernel_cast)
+		return NULL;
+	skb = bpf_cast_to_kern_ctx(ctx);
+	off = skb->network_header - (__u32)(skb->data - skb->head);
+	if (off > 64 || data + off + len > end)
+		return NULL;
+	return data + off;
+}
+
+/* The same by copy. */
+static __always_inline bool load_net(struct __sk_buff *skb, __u32 off, void *to, __u32 len)
+{
+	__u32 headers = ETH_HLEN + sizeof(struct ipv6hdr);
+
+	if (!bpf_skb_load_bytes_relative(skb, off, to, len, BPF_HDR_START_NET))
+		return true;
+	/* It reads the linear part only. The stack has the headers there, a packet
+	 * socket need not. */
+	bpf_skb_pull_data(skb, skb->len < headers ? skb->len : headers);
+	return !bpf_skb_load_bytes_relative(skb, off, to, len, BPF_HDR_START_NET);
+}
+
+static __always_inline bool load_addrs(struct __sk_buff *skb, struct addr *src, struct addr *dst)
+{
+	struct {
+		struct in6_addr src, dst;
+	} v6;
+	struct {
+		__be32 src, dst;
+	} v4;
+	void *header;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		header = net_header(skb, sizeof(struct iphdr));
+		if (header)
+			__builtin_memcpy(&v4, header + offsetof(struct iphdr, saddr), sizeof(v4));
+		else if (!load_net(skb, offsetof(struct iphdr, saddr), &v4, sizeof(v4)))
+			return false;
+		*src = addr_v4(v4.src);
+		*dst = addr_v4(v4.dst);
+	} else {
+		header = net_header(skb, sizeof(struct ipv6hdr));
+		if (header)
+			__builtin_memcpy(&v6, header + offsetof(struct ipv6hdr, saddr), sizeof(v6));
+		else if (!load_net(skb, offsetof(struct ipv6hdr, saddr), &v6, sizeof(v6)))
+			return false;
+		*src = addr_v6(&v6.src);
+		*dst = addr_v6(&v6.dst);
+	}
+	return true;
+}
+
+/* Addresses that pods leave with are the node's, and no pod's: nearly all packets end here. */
+static __always_inline bool is_nodes(const struct config *cfg, const struct addr *addr)
+{
+	return addr_equal(addr, &cfg->egress4) || addr_equal(addr, &cfg->egress6);
+}
+
+static __noinline enum reason judge_leaving(struct __sk_buff *skb, const struct config *cfg)
+{
+	struct addr src, dst;
+
+	if (!is_ip(skb) || !load_addrs(skb, &src, &dst) || (cfg && is_nodes(cfg, &src)) ||
+	    !bpf_map_lookup_elem(&pods, &src))
+		return REASON_GUARD_NOT_POD;
+	return class_of(&dst) == CLASS_LEAVE ? REASON_GUARD_PASS : REASON_DROP_LEAK;
+}
+
+/* ---- does it hear? --------------------------------------------------------------------------- */
+
+static __always_inline struct guard_watch *guard_of(__u32 ifindex)
+{
+	__u32 key = ifindex % GUARDS;
+
+	return bpf_map_lookup_elem(&guards, &key);
+}
+
+static __always_inline bool is_waited_for(const struct guard_watch *guard)
+{
+	return (__s32)(guard->told - guard->seen) > 0;
+}
+
+static __always_inline bool guard_hears(__u32 ifindex)
+{
+	struct guard_watch *guard = guard_of(ifindex);
+
+	return guard && (!is_waited_for(guard) || jiffies_now() - guard->told < hz / GUARD_PATIENCE);
+}
+
+static __always_inline void guard_tell(__u32 ifindex)
+{
+	struct guard_watch *guard = guard_of(ifindex);
+
+	if (guard && !is_waited_for(guard))
+		guard->told = jiffies_now();
+}
+
+static __always_inline void guard_heard(__u32 ifindex)
+{
+	struct guard_watch *guard = guard_of(ifindex);
+
+	if (guard)
+		guard->seen = jiffies_now();
+}
+
+#endif
