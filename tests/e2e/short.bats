@@ -73,6 +73,30 @@ carries() {
 	same "$(tell far peer)" "$NODE4 40001"
 }
 
+@test "UDP between two pods, whose entry is the kernel's: the same" {
+	pod a
+	pod b
+	end far b udp ${ADDR6[b]} 40001
+	end near a udp ${ADDR6[a]} 40001 ${ADDR6[b]} 40001
+	ready far near
+	start_count
+	tell near stream 100
+	tell far stream 100
+	local short
+	while short=$(counted short_pod) && [[ $(tracked udp 40001 ${ADDR6[a]}) != *'[ASSURED]'* ]]; do
+		same "$short" 0 "packets on the short way"
+	done
+	within 2 both_pods_short || fail "the stack carries it: $(tracked udp 40001 ${ADDR6[a]})"
+	start_count
+	sleep 0.5
+	short_for 95 short_pod
+}
+both_pods_short() {
+	start_count
+	sleep 0.1
+	[[ $(by_stack) -lt $(counted short_pod) ]]
+}
+
 # forgotten PORT: conntrack knows nothing of that flow any more.
 forgotten() { in_node conntrack -D -p udp --orig-port-src "$1" >/dev/null; }
 
