@@ -58,8 +58,8 @@ class End:
             try:
                 if self.tcp:
                     n = self.sock.recv_into(buffer, 0, MSG_TRUNC)
-                    if not n:
-                        return self.note(how_over="end")
+                    if not n:    # or whoever sends was told of a reset before us
+                        return self.note(how_over=self.how_over or "end")
                     self.note(arrived_so_far=self.arrived_so_far + n)
                 else:
                     _, there = self.sock.recvfrom(65536)
@@ -82,20 +82,24 @@ class End:
         if n:
             self.wait_for("nobody is there", lambda: self.there)
         if self.tcp:
-            while n:
-                n -= self.sock.send(view[:n])
+            try:
+                while n:
+                    n -= self.sock.send(view[:n])
+            except OSError as error:
+                self.note(how_over=ERRORS.get(type(error), str(error)))
+                raise
         else:
             for _ in range(n):
                 self.sock.sendto(MESSAGE, self.there)
 
     def keep_sending(self):
-        while not self.how_over:
+        while True:
             with self.streaming:
                 due = int((time.monotonic() - self.rate_since) * self.rate) - self.streamed_since
                 try:
                     self.transmit(due * len(MESSAGE) if self.tcp else due)
-                except OSError as error:
-                    self.note(how_over=ERRORS.get(type(error), str(error)))
+                except OSError:
+                    return
                 self.streamed_since += due
             time.sleep(0.005)
 
