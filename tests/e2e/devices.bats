@@ -4,7 +4,7 @@
 # Uplinks of other kinds than a plain Ethernet device, and load balancers that are no netfilter. By a device that is
 # Ethernet pods take the short way, whatever is below it; what we do not know is left to the stack.
 
-BYTES=100000000
+BYTES=200000000
 
 setup() {
 	load lib

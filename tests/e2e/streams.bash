@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Many bytes between a node's pods and the world, all at once, and which way they took. BYTES: of each TCP flow, both
-# directions together; of UDP a fifth.
+# directions together; of UDP a half.
 
 # watch_sources [DEVICE]: from here on the capture, where the uplink ends, looks only for what must not be there: of all
 # else there is too much.
@@ -31,7 +31,7 @@ checksum_errors() {
 # flow PROTOCOL FROM ADDRESS PORT TO SERVER-ADDRESS SERVER-PORT: in the background.
 flow() {
 	local bytes=$BYTES
-	[[ $1 == tcp ]] || bytes=$((BYTES / 5))
+	[[ $1 == tcp ]] || bytes=$((BYTES / 2))
 	in_node "$BUILD/tests/tools/stream" "$1" $bytes "${@:2}" >"$DIR/flow.$1.$3" 2>&1 3>&- &
 	FLOWS[$!]=flow.$1.$3
 }
