@@ -28,10 +28,14 @@ from_world() { in_world "$HERE/forge.py" node "$(node_mac)" "$@"; }
 
 # ---- what is not to begin ----------------------------------------------------------------------------
 
+# While the guard has not heard of the last entry's packet, BPF makes no other (guard.h): a flow that may leave goes first.
+let_out() { same "$(seen a udp $OTHER4 $STEADY)" $NODE4 "a flow that may leave"; }
+
 # unanswerable PROTOCOL SERVER NODE POD FORGED ENDED: the pod's packet to the server's port is dropped and leaves an entry; an
 # answer forged by the book ends the entry (the sixth to be ended so), and the pod does not see it.
 unanswerable() {
 	local protocol=$1 server=$2 node=$3 pod=$4 forged=$5
+	let_out
 	not ask a "$protocol" "$server" --sport 40000 --timeout 0.2
 	same "$(entry "$protocol" "$pod" "$server")" "$server $node" "entry of the dropped $protocol"
 	from_world "$forged" "$server" "$node" --sport $PORT --dport 40000
@@ -41,7 +45,9 @@ unanswerable() {
 
 @test "the entry of a flow that a rule drops lets no answer in" {
 	pod a
-	firewall 'ct state established,related accept' 'iifname "ctn*" ct state new drop'
+	spawn others in_world "$HERE/peer.py" serve $STEADY
+	ready others
+	firewall 'ct state established,related accept' "udp dport $STEADY accept" 'iifname "ctn*" ct state new drop'
 	watch inside in_pod a eth0
 	unanswerable udp $SERVER4 $NODE4 ${ADDR4[a]} udp 1
 	unanswerable udp $SERVER6 $NODE6 ${ADDR6[a]} udp 2
@@ -52,8 +58,8 @@ unanswerable() {
 	same "$(sighted inside count $SERVER4)$(sighted inside count $SERVER6)" "" "frames that got in"
 
 	firewall 'ct state established,related accept' 'ct state new accept'
-	same "$(ask a udp $SERVER4 --sport 40000)" "$NODE4 40000"
-	same "$(ask a tcp $SERVER6 --sport 40000)" "$NODE6 40000"
+	same "$(seen a udp $SERVER4 --sport 40000)" $NODE4 "once it may"
+	same "$(seen a tcp $SERVER6 --sport 40000)" $NODE6 "once it may"
 }
 
 @test "both ends of a flow that a rule drops send at full tilt: nothing gets through" {
@@ -79,7 +85,7 @@ something_inserted() { [[ $(counter inserted) -gt 0 ]]; }
 	firewall 'ct state established,related accept' 'iifname "ctn*" ct state new accept' drop
 	same "$(in_pod a "$HERE/steady.py" many $SERVER4 $PORT 250)" 500 "flows answered, IPv4"
 	same "$(in_pod a "$HERE/steady.py" many $SERVER6 $PORT 250)" 500 "flows answered, IPv6"
-	same "$(counter inserted)" 1000 "entries inserted"
+	same "$(openings)" 1000 "flows opened"
 
 	firewall 'ct state established,related accept' 'iifname "ctn*" ct state new drop'
 	steady_server
@@ -91,10 +97,11 @@ something_inserted() { [[ $(counter inserted) -gt 0 ]]; }
 	sleep 0.2
 	firewall 'ct state established,related accept' 'iifname "ctn*" ct state new accept' drop
 	ready "${FLOWS[@]}"	# TCP after its SYN's second try
-	same "$(counter inserted)" 1004 "entries inserted"
 	same "$(counter unadmitted)" 0 "entries ended"
+	grew inserted 900
 }
-four_wait() { [[ $(counter inserted) -eq 1004 ]]; }
+openings() { echo $(($(counter inserted) + $(counter insert_retried) + $(counter unguarded))); }
+four_wait() { [[ $(openings) -ge 1004 ]]; }
 
 @test "what a rule refuses, the pod is told" {
 	pod a
@@ -106,7 +113,7 @@ four_wait() { [[ $(counter inserted) -eq 1004 ]]; }
 			[[ $output == *"Connection refused"* ]] || fail "$how, $server: $output"
 		done
 	done
-	same "$(counter inserted)" 4 "entries inserted"
+	grew inserted 0
 }
 
 # ---- what acts at set-up -----------------------------------------------------------------------------
