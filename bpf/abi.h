@@ -175,21 +175,19 @@ struct budget {
 };
 
 /*
- * flows4, flows6: what became of a flow's last packet, so that the next one need not ask. Theory in
- * bpf/flow.h. Caches: whoever deletes from them costs a flow one packet's detour. Two maps, because
- * an IPv4 answer, key and all, then lies in two cache lines.
+ * flows: what became of a flow's last packet, so that the next one need not ask. Theory in
+ * bpf/flow.h. A cache: whoever wipes it costs each flow one packet's detour.
  */
-struct flow_key {		/* of flows6, and of both in our own hands: IPv4 mapped */
+struct flow_key {
 	struct addr src, dst;	/* as the packet arrives */
-	__be16 sport, dport;
+	union {
+		struct {
+			__be16 sport, dport;
+		};
+		__be32 ports;	/* both, as they lie in a header */
+	};
 	__u32 arrival;		/* where (ifindex) << 8 | TCP or UDP */
-};
-
-struct flow4_key {
-	__be32 src, dst;
-	__be16 sport, dport;
-	__u32 arrival;
-};
+} __attribute__((aligned(8)));
 
 enum flow_way {
 	WAY_STACK = 1,		/* not to be helped, or not yet seen to leave the stack */
@@ -197,34 +195,35 @@ enum flow_way {
 	WAY_PEER,		/* rewritten and handed to the pod at the other end of a veth */
 };
 
-struct flow {			/* begins both kinds of answer */
-	__u32 tag;		/* of the key, first and last: what lies between them is one flow's */
+struct flow {			/* two cache lines: what tells whether, and what tells how */
+	struct flow_key key;
+	__u32 version;		/* of what the other fields hold; even: they do, odd: being written */
 	__u32 until;		/* bpf_jiffies64(), lower half: then conntrack is asked again */
 	__u32 generation;	/* of config and both devices when conntrack was asked */
 	enum flow_way way;
 	__u32 ifindex;		/* where it leaves; 0 with WAY_STACK */
+	__u32 mtu;		/* of the way, in bytes of IP packet */
+
+	struct addr src, dst;	/* after translation, as the ports */
+	union {
+		struct {
+			__be16 sport, dport;
+		};
+		__be32 ports;
+	};
+	__u8 dst_mac[MAC_LEN];	/* the two as they lie in a frame */
+	__u8 src_mac[MAC_LEN];
 	__u32 priority;		/* that the stack gave the packet */
-	__u16 mtu;		/* of the way, in bytes of IP packet */
 	__u16 header_delta;	/* what the rewrite adds to the IPv4 header's sum: ones' complement, */
 	__u16 segment_delta;	/* to the segment's, pseudo header included, */
 	__u16 address_delta;	/* and to the pseudo header's alone; as they lie in memory */
-	__be16 sport, dport;	/* after translation, as all that follows */
-	__u8 dst_mac[MAC_LEN];	/* the two as they lie in a frame */
-	__u8 src_mac[MAC_LEN];
+	__u16 reserved[3];
 };
 
-struct flow4 {
-	struct flow flow;
-	__be32 src, dst;
-	__u32 reserved;
-	__u32 tag_again;
-};
+#define FLOW_WAYS	4	/* a flow may lie in any place of its set */
 
-struct flow6 {
-	struct flow flow;
-	struct addr src, dst;
-	__u32 reserved[3];
-	__u32 tag_again;
+struct flow_set {
+	struct flow flow[FLOW_WAYS];
 };
 
 /* guards: ifindex % GUARDS -> does the uplink's guard see what from_pod opens? bpf_jiffies64(),
@@ -365,7 +364,7 @@ struct sysctl_value {
 #define UPLINKS_MAX	64
 #define BUDGETS_MAX	4096	/* links that insert within the same second */
 #define SYSCTLS_MAX	256
-#define FLOWS_MAX	131072	/* each; preallocated: answers, one for a direction of a flow */
+#define FLOW_SETS	65536	/* power of two; of FLOW_WAYS answers, one for a flow's direction */
 #define GUARDS		64	/* power of two */
 #define EPOCHS		4096	/* power of two; devices share one, which costs a detour */
 

@@ -40,8 +40,14 @@
  *		overtaken by those that follow. Conntrack alone is asked, and as nobody else does,
  *		we refresh the entry with the administrator's own time-out.
  *
- * Values are replaced whole; `way` and `until` alone are written in place, which changes nothing of
- * what a reader on another CPU may be using.
+ * `flows` is an array of small sets, and the hash is our own, because on this path a call is what
+ * costs most: a look-up in a hash map makes two. A flow may lie in any place of its set; who comes
+ * to a full one takes the place that was used least lately.
+ *
+ * One CPU at a time writes a place: it makes `version` odd, and even again when it is done. A
+ * reader looks at it before and after: a packet that was rewritten by halves of two answers is
+ * dropped. `way` and `until` alone are also written in place, which changes nothing of what a
+ * reader may be using.
  */
 #include "kfunc_ct.h"
 #include "maps.h"
@@ -70,70 +76,102 @@ static __always_inline __u32 flow_in(const struct flow_key *key)
 	return key->arrival >> 8;
 }
 
-static __always_inline struct flow4_key key4_of(const struct flow_key *key)
+/* NH (RFC 4418, 5.2.1) with a secret of each load's own: nobody chooses flows that meet in a set. */
+static __always_inline struct flow_set *flow_set_of(const struct flow_key *key)
 {
-	return (struct flow4_key){
-		.src = addr_ip(&key->src),
-		.dst = addr_ip(&key->dst),
-		.sport = key->sport,
-		.dport = key->dport,
-		.arrival = key->arrival,
-	};
+	const __u64 *word = (const void *)key;
+	__u64 hash = (word[0] + flow_seed[0]) * (word[1] + flow_seed[1]) +
+		     (word[2] + flow_seed[2]) * (word[3] + flow_seed[3]) +
+		     (word[4] + flow_seed[4]) * 0x9e3779b97f4a7c15;
+	__u32 index = (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> 48;
+
+	_Static_assert(FLOW_SETS == 1 << 16, "the index has 16 bits");
+	return bpf_map_lookup_elem(&flows, &index);
 }
 
-/* An answer (struct flow4 or flow6), or NULL. */
-static __always_inline struct flow *flow_find(const struct flow_key *key, bool v4)
+static __always_inline bool same_key(const struct flow_key *a, const struct flow_key *b)
 {
-	struct flow4_key key4;
+	const __u64 *x = (const void *)a, *y = (const void *)b;
 
-	if (!v4)
-		return bpf_map_lookup_elem(&flows6, key);
-	key4 = key4_of(key);
-	return bpf_map_lookup_elem(&flows4, &key4);
+	return x[4] == y[4] && x[1] == y[1] && x[3] == y[3] && x[0] == y[0] && x[2] == y[2];
 }
 
-static __always_inline void flow_delete(const struct flow_key *key, bool v4)
+/* An answer, or NULL. */
+static __always_inline struct flow *flow_find(const struct flow_key *key)
 {
-	struct flow4_key key4;
+	struct flow_set *set = flow_set_of(key);
 
-	if (!v4) {
-		bpf_map_delete_elem(&flows6, key);
+	if (!set)
+		return NULL;
+#pragma unroll
+	for (int i = 0; i < FLOW_WAYS; i++) {
+		if (same_key(&set->flow[i].key, key))
+			return &set->flow[i];
+	}
+	return NULL;
+}
+
+/* The place where the flow is, or else the one that is missed least. */
+static __always_inline struct flow *flow_place(const struct flow_key *key)
+{
+	struct flow_set *set = flow_set_of(key);
+	struct flow *place;
+	__s32 left, least;
+
+	if (!set)
+		return NULL;
+	place = &set->flow[0];
+	least = place->until - jiffies_now();
+#pragma unroll
+	for (int i = 0; i < FLOW_WAYS; i++) {
+		if (same_key(&set->flow[i].key, key))
+			return &set->flow[i];
+		left = set->flow[i].until - jiffies_now();
+		if (left < least) {
+			place = &set->flow[i];
+			least = left;
+		}
+	}
+	return place;
+}
+
+/* True: the place is ours to write, until flow_release(). */
+static __always_inline bool flow_claim(struct flow *place)
+{
+	__u32 version = place->version;
+
+	return !(version & 1) &&
+	       __sync_val_compare_and_swap(&place->version, version, version + 1) == version;
+}
+
+static __always_inline void flow_release(struct flow *place)
+{
+	__sync_fetch_and_add(&place->version, 1);
+}
+
+/* Puts the answer where it belongs. If another CPU writes there just now, it is not put: the next
+ * packet will see to it. */
+static __always_inline void flow_put(struct flow *answer)
+{
+	struct flow *place = flow_place(&answer->key);
+
+	if (!place || !flow_claim(place))
 		return;
-	}
-	key4 = key4_of(key);
-	bpf_map_delete_elem(&flows4, &key4);
+	answer->version = place->version;
+	*place = *answer;
+	flow_release(place);
 }
 
-/* Tells an answer from others that may come to lie in the same place; no hash of quality. */
-static __always_inline __u32 flow_tag(const struct flow_key *key)
+/* An answer that is no more: no packet has such a key. */
+static __always_inline void flow_delete(const struct flow_key *key)
 {
-	const __u32 *src = (const void *)&key->src, *dst = (const void *)&key->dst;
-	__u32 ports = (__u32)key->sport << 16 | key->dport;
+	struct flow *flow = flow_find(key);
 
-	return src[3] + dst[3] * 3 + ports * 5 + key->arrival * 7;
-}
-
-/* An answer in the making. */
-union answer {
-	struct flow flow;
-	struct flow4 v4;
-	struct flow6 v6;
-};
-
-/* Puts the answer under its key, in place of another. Its tags are set here. */
-static __always_inline void flow_put(const struct flow_key *key, union answer *answer, bool v4)
-{
-	struct flow4_key key4;
-
-	answer->flow.tag = flow_tag(key);
-	if (v4) {
-		answer->v4.tag_again = answer->flow.tag;
-		key4 = key4_of(key);
-		bpf_map_update_elem(&flows4, &key4, &answer->v4, BPF_ANY);
-	} else {
-		answer->v6.tag_again = answer->flow.tag;
-		bpf_map_update_elem(&flows6, key, &answer->v6, BPF_ANY);
-	}
+	if (!flow || !flow_claim(flow))
+		return;
+	flow->key.arrival = 0;
+	flow->until = jiffies_now() - hz;
+	flow_release(flow);
 }
 
 static __always_inline __u32 epoch_of(__u32 ifindex)
@@ -162,48 +200,24 @@ static __always_inline bool is_fresh(const struct flow *flow, __u32 now)
 	return flow->until - now - 1 < hz;
 }
 
-/* An answer and its addresses after translation. In one breath: older verifiers forget which kind
- * of answer it is. */
-static __always_inline struct flow *flow_find_addrs(const struct flow_key *key, bool v4,
-						    struct addr *src, struct addr *dst)
-{
-	struct flow4_key key4;
-	struct flow4 *flow4;
-	struct flow6 *flow6;
-
-	if (v4) {
-		key4 = key4_of(key);
-		flow4 = bpf_map_lookup_elem(&flows4, &key4);
-		if (!flow4)
-			return NULL;
-		*src = addr_v4(flow4->src);
-		*dst = addr_v4(flow4->dst);
-		return &flow4->flow;
-	}
-	flow6 = bpf_map_lookup_elem(&flows6, key);
-	if (!flow6)
-		return NULL;
-	*src = flow6->src;
-	*dst = flow6->dst;
-	return &flow6->flow;
-}
-
 /* SYN, FIN, RST: both directions are the stack's again. An answer "stack" may not know its reverse;
  * then that one lives on for its second. */
-static __always_inline void flow_forget(const struct __sk_buff *skb, const struct flow_key *key,
-					bool v4)
+static __always_inline void flow_forget(const struct __sk_buff *skb, const struct flow_key *key)
 {
-	struct flow_key reverse = {};
-	struct flow *flow;
+	struct flow *flow = flow_find(key);
+	struct flow_key reverse;
 
-	flow = flow_find_addrs(key, v4, &reverse.dst, &reverse.src);
 	if (!flow)
 		return;
-	reverse.sport = flow->dport;
-	reverse.dport = flow->sport;
-	reverse.arrival = arrival(flow->ifindex, flow_proto(key));
-	flow_delete(key, v4);
-	flow_delete(&reverse, v4);
+	reverse = (struct flow_key){
+		.src = flow->dst,
+		.dst = flow->src,
+		.sport = flow->dport,
+		.dport = flow->sport,
+		.arrival = arrival(flow->ifindex, flow_proto(key)),
+	};
+	flow_delete(key);
+	flow_delete(&reverse);
 	count(skb, REASON_FORGOTTEN);
 }
 

@@ -77,7 +77,7 @@ static __noinline enum reason follow_out(struct __sk_buff *skb, const struct con
 	__u8 dir;
 
 	if (pkt->proto == IPPROTO_TCP && !is_data_segment(pkt->tcp_flags))
-		flow_forget(skb, &came, pkt->v4);
+		flow_forget(skb, &came);
 	ct = ct_lookup(skb, &key, &dir);
 	if (!ct)
 		return GO_ON;
@@ -88,7 +88,8 @@ static __noinline enum reason follow_out(struct __sk_buff *skb, const struct con
 			end = REASON_ENDED_EGRESS;
 		else if (is_first_answer(pkt, ct))
 			charge_insert(skb, -1);
-		else if (awaits_admission(ct->status))
+		/* also if it was answered: that may be the very answer that to_pod is to drop */
+		if (awaits_admission(ct->status))
 			skb->tc_index = TOLD_OPENED;
 	}
 	if (end != GO_ON && bpf_ct_change_timeout(ct, 0))
@@ -121,7 +122,7 @@ static __noinline enum reason follow_in(struct __sk_buff *skb, const struct conf
 	if (!arrives_plain(skb, &plain))
 		return GO_ON;
 	if (!is_data_segment(plain.tcp_flags)) {
-		flow_forget(skb, &plain.key, plain.v4);
+		flow_forget(skb, &plain.key);
 		return GO_ON;
 	}
 	key = key_of_arrival(&plain.key);

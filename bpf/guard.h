@@ -32,61 +32,31 @@ static __always_inline void *net_header(struct __sk_buff *ctx, __u32 len)
 	return data + off;
 }
 
-/* The same by copy. */
-static __always_inline bool load_net(struct __sk_buff *skb, __u32 off, void *to, __u32 len)
+/* Does the node itself speak, by the address that pods leave with, too? Nearly all packets end
+ * here. What cannot be read in place is not known to. */
+static __always_inline bool is_nodes(struct __sk_buff *skb, const struct config *cfg)
 {
-	__u32 headers = ETH_HLEN + sizeof(struct ipv6hdr);
-
-	if (!bpf_skb_load_bytes_relative(skb, off, to, len, BPF_HDR_START_NET))
-		return true;
-	/* It reads the linear part only. The stack has the headers there, a packet
-	 * socket need not. */
-	bpf_skb_pull_data(skb, skb->len < headers ? skb->len : headers);
-	return !bpf_skb_load_bytes_relative(skb, off, to, len, BPF_HDR_START_NET);
-}
-
-static __always_inline bool load_addrs(struct __sk_buff *skb, struct addr *src, struct addr *dst)
-{
-	struct {
-		struct in6_addr src, dst;
-	} v6;
-	struct {
-		__be32 src, dst;
-	} v4;
-	void *header;
+	const __u32 *own6 = (const void *)&cfg->egress6, *src6;
+	const struct ipv6hdr *v6;
+	const struct iphdr *v4;
 
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
-		header = net_header(skb, sizeof(struct iphdr));
-		if (header)
-			__builtin_memcpy(&v4, header + offsetof(struct iphdr, saddr), sizeof(v4));
-		else if (!load_net(skb, offsetof(struct iphdr, saddr), &v4, sizeof(v4)))
-			return false;
-		*src = addr_v4(v4.src);
-		*dst = addr_v4(v4.dst);
-	} else {
-		header = net_header(skb, sizeof(struct ipv6hdr));
-		if (header)
-			__builtin_memcpy(&v6, header + offsetof(struct ipv6hdr, saddr), sizeof(v6));
-		else if (!load_net(skb, offsetof(struct ipv6hdr, saddr), &v6, sizeof(v6)))
-			return false;
-		*src = addr_v6(&v6.src);
-		*dst = addr_v6(&v6.dst);
+		v4 = net_header(skb, sizeof(*v4));
+		return v4 && v4->saddr && v4->saddr == addr_ip(&cfg->egress4);
 	}
-	return true;
+	v6 = net_header(skb, sizeof(*v6));
+	if (!v6)
+		return false;
+	src6 = (const void *)&v6->saddr;
+	return src6[0] && src6[0] == own6[0] && src6[1] == own6[1] && src6[2] == own6[2] &&
+	       src6[3] == own6[3];
 }
 
-/* Addresses that pods leave with are the node's, and no pod's: nearly all packets end here. */
-static __always_inline bool is_nodes(const struct config *cfg, const struct addr *addr)
-{
-	return addr_equal(addr, &cfg->egress4) || addr_equal(addr, &cfg->egress6);
-}
-
-static __noinline enum reason judge_leaving(struct __sk_buff *skb, const struct config *cfg)
+static __noinline enum reason judge_leaving(struct __sk_buff *skb)
 {
 	struct addr src, dst;
 
-	if (!is_ip(skb) || !load_addrs(skb, &src, &dst) || (cfg && is_nodes(cfg, &src)) ||
-	    !bpf_map_lookup_elem(&pods, &src))
+	if (!is_ip(skb) || !load_addrs(skb, &src, &dst) || !bpf_map_lookup_elem(&pods, &src))
 		return REASON_GUARD_NOT_POD;
 	return class_of(&dst) == CLASS_LEAVE ? REASON_GUARD_PASS : REASON_DROP_LEAK;
 }

@@ -122,6 +122,7 @@ static __noinline bool recall(struct __sk_buff *skb, const struct config *cfg,
 	    is_misplaced(skb->ifindex, &leaves->src)) {
 		may = false;
 		bpf_ct_change_timeout(ct, 0);
+		flow_delete(came);	/* the next packet opens it again */
 		count(skb, REASON_ENDED_EGRESS);
 	}
 	bpf_ct_release(ct);
@@ -156,11 +157,11 @@ static __always_inline bool same_macs(const struct flow *a, const struct flow *b
 	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2];
 }
 
-static __always_inline bool same_way(const struct flow *old, const struct flow *new)
+static __always_inline bool same_way(const struct flow *a, const struct flow *b)
 {
-	return old->generation == new->generation && old->ifindex == new->ifindex &&
-	       old->priority == new->priority && old->mtu == new->mtu &&
-	       old->sport == new->sport && old->dport == new->dport && same_macs(old, new);
+	return a->generation == b->generation && a->ifindex == b->ifindex && a->mtu == b->mtu &&
+	       a->priority == b->priority && a->ports == b->ports && addr_equal(&a->src, &b->src) &&
+	       addr_equal(&a->dst, &b->dst) && same_macs(a, b);
 }
 
 /*
@@ -170,7 +171,6 @@ static __always_inline bool same_way(const struct flow *old, const struct flow *
  */
 static __noinline void await_acknowledgment(const struct flow_key *leaves, __u32 out)
 {
-	bool v4 = addr_is_v4(&leaves->src);
 	struct flow_key reverse = {
 		.src = leaves->dst,
 		.dst = leaves->src,
@@ -178,21 +178,10 @@ static __noinline void await_acknowledgment(const struct flow_key *leaves, __u32
 		.dport = leaves->sport,
 		.arrival = arrival(out, IPPROTO_TCP),
 	};
-	struct flow *flow = flow_find(&reverse, v4);
+	struct flow *flow = flow_find(&reverse);
 
 	if (flow)
 		flow->until = jiffies_now();
-}
-
-static __always_inline void set_addrs(union answer *answer, const struct flow_key *leaves, bool v4)
-{
-	if (v4) {
-		answer->v4.src = addr_ip(&leaves->src);
-		answer->v4.dst = addr_ip(&leaves->dst);
-	} else {
-		answer->v6.src = leaves->src;
-		answer->v6.dst = leaves->dst;
-	}
 }
 
 /*
@@ -200,34 +189,30 @@ static __always_inline void set_addrs(union answer *answer, const struct flow_ke
  * holds. An answer that was here before and says the same is only given another second.
  */
 static __noinline void answer(struct __sk_buff *skb, const struct leaving *leaving,
-			      const struct flow_key *came)
+			      struct flow *new)
 {
 	const struct flow_key *leaves = &leaving->plain.key;
-	bool v4 = addr_is_v4(&leaves->src);
-	struct addr src, dst;
-	struct flow *old = flow_find_addrs(came, v4, &src, &dst);
-	union answer new = {};
+	struct flow *old = flow_find(&new->key);
 
 	if (!old || old->way != WAY_STACK || !is_current(old, leaving->generation))
 		return;
-	new.flow.until = jiffies_now() + hz;
-	new.flow.generation = leaving->generation + leaving->out_epoch;
-	new.flow.way = way_of(skb, leaving);
-	new.flow.ifindex = skb->ifindex;
-	new.flow.priority = skb->priority;
-	new.flow.mtu = way_mtu(skb);
-	new.flow.sport = leaves->sport;
-	new.flow.dport = leaves->dport;
-	set_deltas(&new.flow, came, leaves);
-	set_addrs(&new, leaves, v4);
-	if (!new.flow.mtu || bpf_skb_load_bytes(skb, 0, new.flow.dst_mac, 2 * MAC_LEN) < 0)
+	new->until = jiffies_now() + hz;
+	new->generation = leaving->generation + leaving->out_epoch;
+	new->way = way_of(skb, leaving);
+	new->ifindex = skb->ifindex;
+	new->mtu = way_mtu(skb);
+	new->src = leaves->src;
+	new->dst = leaves->dst;
+	new->ports = leaves->ports;
+	new->priority = skb->priority;
+	set_deltas(new, &new->key, leaves);
+	if (!new->mtu || bpf_skb_load_bytes(skb, 0, new->dst_mac, 2 * MAC_LEN) < 0)
 		return;
-	if (same_way(old, &new.flow) && old->tag == flow_tag(came) &&
-	    addr_equal(&src, &leaves->src) && addr_equal(&dst, &leaves->dst)) {
-		old->until = new.flow.until;
-		old->way = new.flow.way;
+	if (same_way(old, new)) {
+		old->until = new->until;
+		old->way = new->way;
 	} else {
-		flow_put(came, &new, v4);
+		flow_put(new);
 		count(skb, REASON_LEARNED);
 	}
 }
@@ -244,7 +229,7 @@ static __always_inline bool is_pods(const struct __sk_buff *skb, const struct ad
 static __noinline void learn(struct __sk_buff *skb, const struct config *cfg, bool to_pod)
 {
 	struct leaving leaving = { .in = skb->ingress_ifindex, .to_pod = to_pod };
-	struct flow_key came = {};
+	struct flow new = {};
 
 	if (!leaving.in || leaving.in == skb->ifindex || !parse_plain(skb, &leaving.plain))
 		return;
@@ -254,10 +239,14 @@ static __noinline void learn(struct __sk_buff *skb, const struct config *cfg, bo
 	if (to_pod ? !is_pods(skb, &leaving.plain.key.dst) :
 	    bpf_map_lookup_elem(&uplinks, &leaving.in) != NULL)
 		return;
-	if (!recall(skb, cfg, &leaving, &came))
+	/* what a pod sends meets somebody behind us, and so the stack: conntrack shall see both
+	 * directions, or it would wait for acknowledgments in vain */
+	if (to_pod && classifiers(device_of(skb), false) > 1)
 		return;
-	answer(skb, &leaving, &came);
-	if (!to_pod && flow_proto(&came) == IPPROTO_TCP)
+	if (!recall(skb, cfg, &leaving, &new.key))
+		return;
+	answer(skb, &leaving, &new);
+	if (!to_pod && flow_proto(&new.key) == IPPROTO_TCP)
 		await_acknowledgment(&leaving.plain.key, skb->ifindex);
 }
 

@@ -326,4 +326,41 @@ static __always_inline bool parse_arp(struct __sk_buff *skb, struct ethhdr *eth,
 	       arp->protocol_len == sizeof(arp->sender);
 }
 
+/* Copies bytes of the IP header on the way out, whatever is in front of it. */
+static __always_inline bool load_net(struct __sk_buff *skb, __u32 off, void *to, __u32 len)
+{
+	__u32 headers = ETH_HLEN + sizeof(struct ipv6hdr);
+
+	if (!bpf_skb_load_bytes_relative(skb, off, to, len, BPF_HDR_START_NET))
+		return true;
+	/* It reads the linear part only. The stack has the headers there, a packet
+	 * socket need not. */
+	bpf_skb_pull_data(skb, skb->len < headers ? skb->len : headers);
+	return !bpf_skb_load_bytes_relative(skb, off, to, len, BPF_HDR_START_NET);
+}
+
+/* The addresses of an IP packet and nothing else. */
+static __always_inline bool load_addrs(struct __sk_buff *skb, struct addr *src, struct addr *dst)
+{
+	struct {
+		struct in6_addr src, dst;
+	} v6;
+	struct {
+		__be32 src, dst;
+	} v4;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		if (!load_net(skb, offsetof(struct iphdr, saddr), &v4, sizeof(v4)))
+			return false;
+		*src = addr_v4(v4.src);
+		*dst = addr_v4(v4.dst);
+	} else {
+		if (!load_net(skb, offsetof(struct ipv6hdr, saddr), &v6, sizeof(v6)))
+			return false;
+		*src = addr_v6(&v6.src);
+		*dst = addr_v6(&v6.dst);
+	}
+	return true;
+}
+
 #endif

@@ -16,7 +16,7 @@ struct plain {
 	struct flow_key key;
 	struct ethhdr *eth;
 	void *ip;		/* struct iphdr or struct ipv6hdr */
-	__be16 *ports;
+	__be32 *ports;
 	__u16 *check;		/* of the segment */
 	__u32 len;		/* largest IP packet of it on the wire: of one segment, with GSO */
 	__u32 headers;		/* bytes of IP and segment header */
@@ -51,8 +51,7 @@ static __always_inline bool parse_segment(struct plain *plain, __u8 proto, void 
 	if ((void *)(udp + 1) > end)
 		return false;
 	plain->ports = segment;
-	plain->key.sport = udp->source;
-	plain->key.dport = udp->dest;
+	plain->key.ports = *plain->ports;
 	if (proto == IPPROTO_UDP) {
 		plain->check = &udp->check;
 		plain->tcp_flags = TCP_ACK;

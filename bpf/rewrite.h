@@ -80,8 +80,7 @@ static __always_inline void rewrite_segment(struct __sk_buff *skb, const struct 
 	__u8 kind = checksum_kind(skb);
 	__u16 check = *plain->check;
 
-	plain->ports[0] = flow->sport;
-	plain->ports[1] = flow->dport;
+	*plain->ports = flow->ports;
 	if (kind == CHECKSUM_PARTIAL)
 		check = sum_add(check, flow->address_delta);
 	else if (!udp || check)
@@ -104,18 +103,18 @@ static __always_inline void rewrite_ethernet(struct ethhdr *eth, const struct fl
 	to[2] = from[2];
 }
 
-static __always_inline void rewrite_ipv4(struct iphdr *ip, const struct flow4 *answer)
+static __always_inline void rewrite_ipv4(struct iphdr *ip, const struct flow *flow)
 {
-	ip->saddr = answer->src;
-	ip->daddr = answer->dst;
+	ip->saddr = addr_ip(&flow->src);
+	ip->daddr = addr_ip(&flow->dst);
 	ip->ttl--;
-	ip->check = check_add(ip->check, answer->flow.header_delta);
+	ip->check = check_add(ip->check, flow->header_delta);
 }
 
-static __always_inline void rewrite_ipv6(struct ipv6hdr *ip, const struct flow6 *answer)
+static __always_inline void rewrite_ipv6(struct ipv6hdr *ip, const struct flow *flow)
 {
-	__builtin_memcpy(&ip->saddr, &answer->src, sizeof(answer->src));
-	__builtin_memcpy(&ip->daddr, &answer->dst, sizeof(answer->dst));
+	__builtin_memcpy(&ip->saddr, &flow->src, sizeof(flow->src));
+	__builtin_memcpy(&ip->daddr, &flow->dst, sizeof(flow->dst));
 	ip->hop_limit--;
 }
 

@@ -90,26 +90,22 @@ static __always_inline void refresh(struct nf_conn *ct, __u32 proto)
 
 /* ---- the packet's way ------------------------------------------------------------------------ */
 
-static __always_inline bool same_words(const union nf_inet_addr *in_entry, const struct addr *addr)
+static __always_inline bool is_addr(const union nf_inet_addr *in_entry, const struct addr *addr)
 {
 	const __u32 *word = (const void *)addr;
 
+	if (addr_is_v4(addr))
+		return in_entry->ip == addr_ip(addr);
 	return in_entry->ip6[0] == word[0] && in_entry->ip6[1] == word[1] &&
 	       in_entry->ip6[2] == word[2] && in_entry->ip6[3] == word[3];
 }
 
 /* Is this how packets come that answer those which leave like the answer's? */
 static __always_inline bool is_inverse(const struct nf_conntrack_tuple *tuple,
-				       const struct flow *leaves, __u64 v4)
+				       const struct flow *leaves)
 {
-	const struct flow4 *flow4 = (const void *)leaves;
-	const struct flow6 *flow6 = (const void *)leaves;
-
-	if (tuple->src.u.all != leaves->dport || tuple->dst.u.all != leaves->sport)
-		return false;
-	if (v4)
-		return tuple->src.u3.ip == flow4->dst && tuple->dst.u3.ip == flow4->src;
-	return same_words(&tuple->src.u3, &flow6->dst) && same_words(&tuple->dst.u3, &flow6->src);
+	return tuple->src.u.all == leaves->dport && tuple->dst.u.all == leaves->sport &&
+	       is_addr(&tuple->src.u3, &leaves->dst) && is_addr(&tuple->dst.u3, &leaves->src);
 }
 
 /*
@@ -118,8 +114,7 @@ static __always_inline bool is_inverse(const struct nf_conntrack_tuple *tuple,
  * hang behind us.
  */
 static __noinline bool still_stands(struct __sk_buff *skb, const struct config *cfg,
-				    const struct flow_key *came, const struct flow *answer,
-				    __u64 v4)
+				    const struct flow_key *came, const struct flow *answer)
 {
 	struct ct_key key = key_of_arrival(came);
 	struct nf_conn *ct;
@@ -133,9 +128,9 @@ static __noinline bool still_stands(struct __sk_buff *skb, const struct config *
 		 classifiers(device_of(skb), false) <= 1;
 	/* twice the same: no access to an entry may have an index that the verifier does not know */
 	if (dir == CT_DIR_ORIGINAL)
-		stands = stands && is_inverse(&ct->tuplehash[CT_DIR_REPLY].tuple, answer, v4);
+		stands = stands && is_inverse(&ct->tuplehash[CT_DIR_REPLY].tuple, answer);
 	else
-		stands = stands && is_inverse(&ct->tuplehash[CT_DIR_ORIGINAL].tuple, answer, v4);
+		stands = stands && is_inverse(&ct->tuplehash[CT_DIR_ORIGINAL].tuple, answer);
 	if (stands && answer->way == WAY_PEER)
 		refresh(ct, key.proto);
 	bpf_ct_release(ct);
@@ -164,8 +159,8 @@ static __always_inline enum reason judge_answer(struct __sk_buff *skb, const str
 	if (has_ipsec(skb))
 		return GO_ON;
 	if (!fresh || !cached) {
-		if (!still_stands(skb, cfg, &plain->key, flow, plain->v4)) {
-			flow_delete(&plain->key, plain->v4);
+		if (!still_stands(skb, cfg, &plain->key, flow)) {
+			flow_delete(&plain->key);
 			return GO_ON;
 		}
 		if (to_pod)
@@ -174,71 +169,61 @@ static __always_inline enum reason judge_answer(struct __sk_buff *skb, const str
 	return to_pod ? REASON_SHORT_POD : REASON_SHORT_OUT;
 }
 
-/*
- * Sends a plain packet the short way if there is an answer that says how. GO_ON: there is none.
- *
- * An answer may be replaced by another flow's while we use it: LRU maps reuse memory at once. It is
- * written from its first byte on, so the tag at its end is looked at before, the one at its
- * beginning after all else was read. A packet that was rewritten by halves of two is dropped.
- */
+/* Sends a plain packet the short way if there is an answer that says how. GO_ON: there is none. */
 static __always_inline enum reason take_short_way(struct __sk_buff *skb, const struct config *cfg,
 						  const struct plain *plain)
 {
-	__u32 tag = flow_tag(&plain->key), tag_again, ifindex;
 	enum reason reason;
 	struct flow *flow;
+	__u32 version;
 
 	if (!is_data_segment(plain->tcp_flags))
 		return GO_ON;
-	flow = flow_find(&plain->key, plain->v4);
+	flow = flow_find(&plain->key);
 	if (!flow)
 		return GO_ON;
-	tag_again = plain->v4 ? READ_ONCE(((struct flow4 *)flow)->tag_again) :
-				READ_ONCE(((struct flow6 *)flow)->tag_again);
-	if (tag_again != tag)
+	version = READ_ONCE(flow->version);
+	if ((version & 1) || !same_key(&flow->key, &plain->key))
 		return GO_ON;
 	reason = judge_answer(skb, cfg, plain, flow);
 	if (reason != REASON_SHORT_OUT && reason != REASON_SHORT_POD)
 		return reason;
 	rewrite_ethernet(plain->eth, flow);
 	if (plain->v4)
-		rewrite_ipv4(plain->ip, (struct flow4 *)flow);
+		rewrite_ipv4(plain->ip, flow);
 	else
-		rewrite_ipv6(plain->ip, (struct flow6 *)flow);
+		rewrite_ipv6(plain->ip, flow);
 	rewrite_segment(skb, flow, plain);
 	skb->priority = flow->priority;
-	ifindex = flow->ifindex;
-	if (READ_ONCE(flow->tag) != tag)
-		return REASON_DROP_TORN;
 	if (reason == REASON_SHORT_OUT) {
-		bpf_redirect(ifindex, 0);
+		bpf_redirect(flow->ifindex, 0);
 	} else {
 		skb->mark = 0;	/* the node's marks are nothing to the pod */
-		bpf_redirect_peer(ifindex, 0);
+		bpf_redirect_peer(flow->ifindex, 0);
 	}
-	return reason;
+	return READ_ONCE(flow->version) == version ? reason : REASON_DROP_TORN;
 }
 
 /* "Stack" is the answer for a second. generation: read before conntrack was asked. */
 static __noinline void note_stack(const struct config *cfg, const struct flow_key *key,
 				  __u32 generation)
 {
-	bool v4 = addr_is_v4(&key->src);
-	struct flow *flow;
+	struct flow *flow, fresh;
 
 	if (cfg->short_way == SHORT_OFF)
 		return;
-	flow = flow_find(key, v4);
-	if (flow && flow->tag == flow_tag(key) && is_current(flow, generation)) {
+	flow = flow_find(key);
+	if (flow && is_current(flow, generation)) {
 		flow->way = WAY_STACK;
 		flow->until = jiffies_now() + hz;
 	} else {
-		union answer fresh = {};
-
-		fresh.flow.until = jiffies_now() + hz;
-		fresh.flow.generation = generation;
-		fresh.flow.way = WAY_STACK;
-		flow_put(key, &fresh, v4);
+		fresh = (struct flow){
+			.key = *key,
+			.until = jiffies_now() + hz,
+			.generation = generation,
+			.way = WAY_STACK,
+		};
+		flow_put(&fresh);
 	}
 }
 

@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -161,6 +162,10 @@ static int load_at(enum datapath_level level, const struct kernel_facts *facts, 
 	skel->rodata->level = level;
 	skel->rodata->hz = facts->hz;
 	skel->rodata->kernel_cast = facts->has_cast;
+	if (getrandom(skel->rodata->flow_seed, sizeof(skel->rodata->flow_seed), 0) < 0) {
+		ret = err_set(err, -errno, "random numbers for the hash of flows");
+		goto out;
+	}
 	ret = use_pins(skel->obj, err);
 	if (ret < 0)
 		goto out;
