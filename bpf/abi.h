@@ -150,7 +150,7 @@ struct config {
 	__u8 spoof_check;
 	__u8 short_way;		/* enum short_way */
 	__u8 reserved[2];
-	__u32 stack_mark;	/* a flow with one of these bits in its ct mark stays in the stack */
+	__u32 stack_mark;	/* flows with one of these bits in the ct mark stay in the stack */
 	struct addr egress4, egress6;	/* of the node: by which most pods leave; zero: none */
 	enum datapath_level level;	/* in force */
 	enum datapath_level wanted_level;	/* as configured; LEVEL_NONE: auto */
@@ -197,7 +197,7 @@ enum flow_way {
 
 struct flow {			/* two cache lines: what tells whether, and what tells how */
 	struct flow_key key;
-	__u32 version;		/* of what the other fields hold; even: they do, odd: being written */
+	__u32 version;		/* of the other fields; odd: they are being written */
 	__u32 until;		/* bpf_jiffies64(), lower half: then conntrack is asked again */
 	__u32 generation;	/* of config and both devices when conntrack was asked */
 	enum flow_way way;
@@ -214,9 +214,9 @@ struct flow {			/* two cache lines: what tells whether, and what tells how */
 	__u8 dst_mac[MAC_LEN];	/* the two as they lie in a frame */
 	__u8 src_mac[MAC_LEN];
 	__u32 priority;		/* that the stack gave the packet */
-	__u16 header_delta;	/* what the rewrite adds to the IPv4 header's sum: ones' complement, */
-	__u16 segment_delta;	/* to the segment's, pseudo header included, */
-	__u16 address_delta;	/* and to the pseudo header's alone; as they lie in memory */
+	__u16 header_delta;	/* what the rewrite adds to the sum of the IPv4 header, */
+	__u16 segment_delta;	/* of the segment, pseudo header included, and of the */
+	__u16 address_delta;	/* pseudo header alone: ones' complement, as in memory */
 	__u16 reserved[3];
 };
 
@@ -275,7 +275,8 @@ struct guard_watch {
 	X(SHORT_OUT, "short_out", "the short way out: translated and sent by an uplink") \
 	X(SHORT_IN, "short_in", "the short way in: translated and handed to a pod") \
 	X(SHORT_POD, "short_pod", "the short way between two pods of the node") \
-	X(LEARNED, "learned", "the stack was seen to forward a flow, which now goes the short way") \
+	X(LEARNED, "learned", \
+	  "the stack was seen to forward a flow, which now goes the short way") \
 	X(FORGOTTEN, "forgotten", "SYN, FIN or RST: the flow goes through the stack again") \
 	X(ENDED_EGRESS, "ended_egress", \
 	  "an entry was ended: its source address is not the node's, or of another uplink") \
@@ -299,7 +300,8 @@ struct guard_watch {
 	  "dropped: two VLAN tags, behind which the kernel would find what was not checked") \
 	X(DROP_UNADMITTED, "unadmitted", \
 	  "dropped: of a flow of which nothing was let out (a firewall); its entry was ended") \
-	X(DROP_TORN, "torn", "dropped: the answer that said its way was replaced at this very moment") \
+	X(DROP_TORN, "torn", \
+	  "dropped: the answer that said its way was replaced at this very moment") \
 	X(DROP_DYING, "dying", "dropped: the pod is being deleted") \
 	X(DROP_LEAK, "leak", "guard: dropped, would have left with a pod's address")
 

@@ -3,8 +3,8 @@
  * The datapath. Four programs, each the story of a packet; every way out has a reason, and stats.h
  * counts it.
  *
- *	pod --veth--> [from_pod] --> routing, netfilter (conntrack translates) --> [to_uplink] --> wire
- *	pod <--veth-- [to_pod]   <-- routing, netfilter                      <-- [from_uplink] <-- wire
+ *	pod --> [from_pod] --> routing, netfilter (conntrack translates) --> [to_uplink] --> wire
+ *	pod <-- [to_pod]   <-- routing, netfilter                    <-- [from_uplink] <-- wire
  *
  * from_pod lets a pod speak only for itself and gives new flows a conntrack entry with source NAT;
  * what it passes, the stack handles as if we were not there. to_uplink is the guard: it relies on

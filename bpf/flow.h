@@ -71,12 +71,7 @@ static __always_inline __u8 flow_proto(const struct flow_key *key)
 	return key->arrival;
 }
 
-static __always_inline __u32 flow_in(const struct flow_key *key)
-{
-	return key->arrival >> 8;
-}
-
-/* NH (RFC 4418, 5.2.1) with a secret of each load's own: nobody chooses flows that meet in a set. */
+/* NH (RFC 4418, 5.2.1), with a secret of each load's own: nobody can choose flows that meet. */
 static __always_inline struct flow_set *flow_set_of(const struct flow_key *key)
 {
 	const __u64 *word = (const void *)key;

@@ -79,7 +79,8 @@ static __always_inline bool guard_hears(__u32 ifindex)
 {
 	struct guard_watch *guard = guard_of(ifindex);
 
-	return guard && (!is_waited_for(guard) || jiffies_now() - guard->told < hz / GUARD_PATIENCE);
+	return guard && (!is_waited_for(guard) ||
+			 jiffies_now() - guard->told < hz / GUARD_PATIENCE);
 }
 
 static __always_inline void guard_tell(__u32 ifindex)

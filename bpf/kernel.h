@@ -59,7 +59,7 @@ struct dst_entry {
 struct sk_buff {
 	struct net_device *dev;
 	unsigned long _skb_refdst;	/* a pointer, with a flag in its last bit */
-	unsigned long _nfct;		/* a pointer, with enum ip_conntrack_info in the last three */
+	unsigned long _nfct;		/* a pointer, with ip_conntrack_info in the last three */
 	__u8 ip_summed : 2;
 	__u16 network_header;		/* from `head` */
 	unsigned char *head, *data;

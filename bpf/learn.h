@@ -102,7 +102,7 @@ static __noinline bool recall(struct __sk_buff *skb, const struct config *cfg,
 	if (!ct)
 		return false;
 	came->arrival = arrival(leaving->in, key.proto);
-	/* twice the same: no access to an entry may have an index that the verifier does not know */
+	/* twice the same: the verifier takes no index but a constant */
 	if (dir == CT_DIR_ORIGINAL) {
 		dir = CT_DIR_REPLY;
 		copy_tuple(came, &ct->tuplehash[CT_DIR_REPLY].tuple, leaving->plain.v4);

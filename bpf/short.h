@@ -126,7 +126,7 @@ static __noinline bool still_stands(struct __sk_buff *skb, const struct config *
 		return false;
 	stands = is_established(ct, key.proto) && may_be_short(ct, key.proto, cfg) &&
 		 classifiers(device_of(skb), false) <= 1;
-	/* twice the same: no access to an entry may have an index that the verifier does not know */
+	/* twice the same: the verifier takes no index but a constant */
 	if (dir == CT_DIR_ORIGINAL)
 		stands = stands && is_inverse(&ct->tuplehash[CT_DIR_REPLY].tuple, answer);
 	else

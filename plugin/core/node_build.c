@@ -7,8 +7,9 @@
  *
  * The order within node_build() is that of its table of parts; the maps are there before. The table
  * comes before the programs, because it makes a modular kernel load nf_nat, whose BTF the programs
- * need; conntrack's sysctls come after both, for the level says whether they matter. Before the
- * guard stands on the uplinks no new pod's veth is up, for those come after.
+ * need; conntrack's sysctls come after both, for the level says whether they matter. The guard
+ * stands on the uplinks before a pod's program opens a flow that it must admit, and before any new
+ * pod's veth is up.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -217,7 +218,7 @@ static const struct {
 	{ "pods", build_pods },		{ "routes", build_routes },
 	{ "table", build_table },	{ "lost", build_lost },
 	{ "programs", build_programs }, { "tracking", build_tracking },
-	{ "attach", build_attach },	{ "guard", build_guard },
+	{ "guard", build_guard },	{ "attach", build_attach },
 	{ "farewell", build_farewell }, { "commit", build_commit },
 };
 
