@@ -120,7 +120,7 @@ static int make_node(struct err *err)
 		return err_set(err, -errno, "no program '%s'", given);
 	if ((ret = node_current(&home, err)) ||
 	    (ret = site_make(&home, &recipe, plugin, &site, err)) ||
-	    (ret = node_enter(&site.node, err)) || (ret = self = netns_open_self(err)) < 0)
+	    (ret = site_meet_neighbours(&site, err)) || (ret = self = netns_open_self(err)) < 0)
 		return ret;
 	ret = netns_run(site.uplink.far_netns, self, open_server, NULL, err);
 	for (size_t i = 0; !ret && i < PODS; i++)

@@ -67,6 +67,10 @@ struct recipe {
 int site_make(const struct node *home, const struct recipe *recipe, const char *plugin,
 	      struct site *site, struct err *err);
 
+/* The kernel forgets neighbours that were not asked for in a minute, and then loses some of the
+ * first frames: to be called before frames come again. Leaves the process in the site's node. */
+int site_meet_neighbours(const struct site *site, struct err *err);
+
 /* Packets that went ctnat's short way at this site, ever; 0 at others'. */
 unsigned long long site_shortened(const struct site *site);
 

@@ -83,7 +83,7 @@ static int slice(struct entrant *entrant, double *ns, struct err *err)
 {
 	const struct plan *plan = entrant->what;
 	const struct stream *stream = &plan->streams[entrant->ns.n % plan->n];
-	double left = entrant->ended + TOO_OLD_NS - now_ns();
+	double left = entrant->ended[entrant->ns.n % 2] + TOO_OLD_NS - now_ns();
 	int ret;
 
 	if (plan->renews) {

@@ -15,7 +15,7 @@ struct entrant {
 	const void *what;		/* for slice() */
 	struct samples ns;
 	struct samples renewing;	/* slices before which all answers were too old (table.c) */
-	double ended;			/* when slice() was last done; CLOCK_MONOTONIC, ns */
+	double ended[2];		/* now_ns() after the last slices of even and odd number */
 	unsigned long long frames;	/* of all slices */
 	unsigned long long shortened;	/* that took ctnat's short way */
 };
