@@ -52,13 +52,15 @@ static void an_answer_ends_with_its_time(void **state)
 
 	(void)state;
 	is_taken(answer);
-	answer.flow.until = answer_now() - 1;
+	answer.left = 0;
 	is_refused(answer);
-	answer.flow.until = 0;
+	answer.left = -1;
 	is_refused(answer);
-	answer.flow.until = answer_now() + 300000000;
+	answer.left = 2 * answer_hz();		/* of an age long gone: the clock has wrapped */
+	is_refused(answer);
+	answer.left = answer_hz() / 3;
 	is_taken(answer);
-	usleep(310000);
+	usleep(350000);
 	arrives(dp.from_pod, dp.host0, REASON_PASS_INSERTED);
 }
 
@@ -105,23 +107,22 @@ static void an_answer_ends_with_the_epoch_of_either_device(void **state)
 	epoch_set(dp.host1, 0);
 }
 
-/* An LRU map may give a value's place to another flow while it is read: the tags tell. */
-static void an_answer_is_one_flows(void **state)
+static void an_answer_that_is_being_written_is_none(void **state)
 {
 	struct answer answer = good_answer();
 
 	(void)state;
 	is_taken(answer);
-	answer.flow.tag++;
+	answer.unfinished = true;
 	is_refused(answer);
-	answer = good_answer();
-	answer.flow.tag_again++;
+	answer.flow.way = WAY_STACK;
 	is_refused(answer);
 }
 
 static void an_answer_is_one_devices(void **state)
 {
 	struct answer answer = good_answer();
+	const struct frame f = arriving();
 
 	(void)state;
 	is_taken(answer);
@@ -130,8 +131,7 @@ static void an_answer_is_one_devices(void **state)
 	arrives(dp.from_uplink, dp.eth0, REASON_UPLINK_PASS);
 	/* The flow is the uplink's. Then it is no pod's. */
 	dp_reset(NULL);
-	answer.key.ifindex = dp.eth0;
-	answer.flow.tag = answer.flow.tag_again = answer.flow.tag + 7 * (dp.eth0 - dp.host0);
+	answer.flow.key = answer_key(&f, dp.eth0);
 	is_refused(answer);
 	arrives(dp.from_uplink, dp.eth0, REASON_SHORT_IN);
 }
@@ -158,17 +158,17 @@ static void an_answer_is_one_flows_whatever_differs(void **state)
 static void the_answer_may_be_the_stack(void **state)
 {
 	struct answer answer = good_answer();
+	const struct frame f = arriving();
 
 	(void)state;
 	answer.flow.way = WAY_STACK;
 	answer.flow.ifindex = 0;
 	answer_put(&answer);
 	arrives(dp.from_pod, dp.host0, REASON_PASS_CACHED);
-	answer.flow.until = answer_now() - 1;
+	answer.left = 0;
 	is_refused(answer);
 	answer = good_answer();
-	answer.key.ifindex = dp.eth0;
-	answer.flow.tag = answer.flow.tag_again = answer.flow.tag + 7 * (dp.eth0 - dp.host0);
+	answer.flow.key = answer_key(&f, dp.eth0);
 	answer.flow.way = WAY_STACK;
 	answer_put(&answer);
 	arrives(dp.from_uplink, dp.eth0, REASON_UPLINK_CACHED);
@@ -199,12 +199,12 @@ static void the_short_way_may_be_off(void **state)
 static void uncached_an_answer_alone_is_none(void **state)
 {
 	struct answer answer = good_answer();
-	struct flow flow;
+	struct answer left;
 
 	(void)state;
 	use_short_way(SHORT_UNCACHED);
 	is_refused(answer);
-	assert_false(answer_get(&answer.key, &flow));
+	assert_false(answer_get(&answer.flow.key, &left));
 	answer.flow.way = WAY_STACK;
 	is_refused(answer);
 }
@@ -212,13 +212,13 @@ static void uncached_an_answer_alone_is_none(void **state)
 static void a_pods_answer_that_nobody_confirms_is_dropped(void **state)
 {
 	struct answer answer = good_answer();
-	struct flow flow;
+	struct answer left;
 
 	(void)state;
 	answer.flow.way = WAY_PEER;
-	answer.flow.until = answer_now() - 1;
+	answer.left = 0;
 	is_refused(answer);
-	assert_false(answer_get(&answer.key, &flow));
+	assert_false(answer_get(&answer.flow.key, &left));
 }
 
 #define EACH(test) cmocka_unit_test_setup(test, dp_reset)
@@ -229,7 +229,7 @@ int main(void)
 		EACH(an_answer_ends_with_its_time),
 		EACH(an_answer_ends_with_the_configuration),
 		cmocka_unit_test_setup_teardown(an_answer_ends_with_the_epoch_of_either_device, dp_reset, epochs_zero),
-		EACH(an_answer_is_one_flows),
+		EACH(an_answer_that_is_being_written_is_none),
 		EACH(an_answer_is_one_devices),
 		EACH(an_answer_is_one_flows_whatever_differs),
 		EACH(the_answer_may_be_the_stack),

@@ -2,14 +2,9 @@
 /* What conntrack is asked about a flow at ingress, and what is made of its answer. The entries are
  * the kernel's own, by conntrack(8). */
 #include <linux/bpf.h>
-#include <linux/in.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "kern/maps.h"
 #include "lib/answer.h"
-
-#define SECOND 1000000000ull
 
 /* For conntrack(8): pod A's flows to the world, as the base table would translate them. */
 #define FLOW4 "-p udp -s " POD_A4 " -d " WORLD4 " --sport 4000 --dport 53 "
@@ -46,18 +41,17 @@ static int begin(void **state)
 static void arrives(int prog, int in, struct frame f, enum reason reason, bool noted)
 {
 	const struct flow_key key = answer_key(&f, in);
-	__u64 before = answer_now();
-	struct flow flow;
+	struct answer answer;
 	struct ran ran;
 
 	dp_run(prog, (struct __sk_buff){ .ifindex = in }, 0, &f, &ran);
 	dp_ran(&ran, reason, REASON_MAX);
 	assert_memory_equal(ran.frame.data, f.data, f.len);
-	assert_int_equal(answer_get(&key, &flow), noted);
+	assert_int_equal(answer_get(&key, &answer), noted);
 	if (!noted)
 		return;
-	assert_int_equal(flow.way, WAY_STACK);
-	assert_in_range(flow.until, before, answer_now() + SECOND);
+	assert_int_equal(answer.flow.way, WAY_STACK);
+	assert_in_range(answer.left, 1, answer_hz());
 }
 
 static void pod_sends(struct frame f, enum reason reason, bool noted)
@@ -239,123 +233,11 @@ static void nobody_asks_where_the_short_way_is_off(void **state)
 	world_sends(frame_udp(WORLD4, 53, NODE4, 4000), REASON_UPLINK_PASS, false);
 }
 
-/* ---- renewal ---------------------------------------------------------------------------------------- */
-
-static struct answer put(struct frame f, enum flow_way way, __u64 until)
-{
-	const struct frame out = frame_udp(NODE4, 4000, WORLD4, 53);
-	struct answer answer = answer_of(&f, dp.host0, &out, dp.eth1, way);
-
-	answer.flow.until = until;
-	answer_put(&answer);
-	return answer;
-}
-
-static void goes_short(struct frame f, enum reason reason)
-{
-	struct ran ran;
-
-	dp_run(dp.from_pod, (struct __sk_buff){ .ifindex = dp.host0 }, 0, &f, &ran);
-	dp_ran(&ran, reason, REASON_MAX);
-}
-
-static __u64 until_of(const struct answer *answer)
-{
-	struct flow flow;
-
-	assert_true(answer_get(&answer->key, &flow));
-	return flow.until;
-}
-
-static void an_answer_to_a_wire_is_renewed_by_the_stack(void **state)
-{
-	struct answer answer;
-
-	(void)state;
-	ct_do("-I " UDP4 ASSURED "-t 60");
-	answer = put(udp4(), WAY_WIRE, answer_now() - 1);
-	may(udp4());
-	pod_sends(udp4(), REASON_PASS_CACHED, true);
-	/* What the stack was seen to do is still written there, for the case that it does it again. */
-	assert_true(answer_get(&answer.key, &answer.flow));
-	assert_int_equal(answer.flow.ifindex, dp.eth1);
-}
-
-static void an_answer_to_a_pod_is_renewed_by_conntrack(void **state)
-{
-	struct answer answer;
-	__u64 before = answer_now();
-
-	(void)state;
-	ct_do("-I " UDP4 ASSURED "-t 60");
-	ct_do("-I " TCP4 "ESTABLISHED " ASSURED "-t 600");
-	answer = put(udp4(), WAY_PEER, before - 1);
-	goes_short(udp4(), REASON_SHORT_POD);
-	assert_in_range(until_of(&answer), before + SECOND, answer_now() + SECOND);
-	/* Nobody else refreshes the entry: it gets what the administrator wants. */
-	ct_expect("udp      17 119 src=" POD_A4);
-	answer = put(tcp4(), WAY_PEER, before - 1);
-	goes_short(tcp4(), REASON_SHORT_POD);
-	ct_expect("tcp      6 999 ESTABLISHED src=" POD_A4);
-	set_sysctl("udp_timeout_stream", 77);
-	ct_do("-U " FLOW4 "-t 50");
-	put(udp4(), WAY_PEER, before - 1);
-	goes_short(udp4(), REASON_SHORT_POD);
-	ct_expect("udp      17 76 src=" POD_A4);
-	/* Not for each packet. */
-	ct_do("-U " FLOW4 "-t 50");
-	goes_short(udp4(), REASON_SHORT_POD);
-	ct_expect("udp      17 49 src=" POD_A4);
-}
-
-static void a_pods_answer_ends_with_the_entry(void **state)
-{
-	struct answer answer;
-	struct flow flow;
-
-	(void)state;
-	answer = put(udp4(), WAY_PEER, answer_now() - 1);
-	pod_sends(udp4(), REASON_PASS_INSERTED, false);
-	ct_do("-F");
-	ct_do("-I " TCP4 "CLOSE_WAIT " ASSURED "-t 600");
-	answer = put(tcp4(), WAY_PEER, answer_now() - 1);
-	pod_sends(tcp4(), REASON_PASS_ESTABLISHED, false);
-	ct_expect("tcp      6 599 CLOSE_WAIT");
-	/* Or with what the operator wants. */
-	ct_do("-F");
-	set_sysctl("tcp_be_liberal", 0);
-	ct_do("-I " TCP4 "ESTABLISHED " ASSURED "-t 600");
-	answer = put(tcp4(), WAY_PEER, answer_now() - 1);
-	may_not(tcp4());
-	assert_true(answer_get(&answer.key, &flow));
-	assert_int_equal(flow.ifindex, 0);	/* another one */
-}
-
-static void uncached_conntrack_is_asked_each_time(void **state)
-{
-	struct config cfg = dp.cfg;
-	struct answer answer;
-	__u64 until = answer_now() + 5 * SECOND;
-
-	(void)state;
-	cfg.short_way = SHORT_UNCACHED;
-	dp_set_config(&cfg);
-	ct_do("-I " UDP4 ASSURED "-t 60");
-	answer = put(udp4(), WAY_WIRE, until);
-	goes_short(udp4(), REASON_SHORT_OUT);
-	goes_short(udp4(), REASON_SHORT_OUT);
-	assert_int_equal(until_of(&answer), until);	/* the stack renews it */
-	ct_expect("udp      17 59 src=" POD_A4);
-	ct_do("-F");
-	pod_sends(udp4(), REASON_PASS_INSERTED, false);
-}
-
 /* ---- entries that have to end ----------------------------------------------------------------------- */
 
 static void a_flow_ends_whose_source_address_the_node_has_lost(void **state)
 {
 	const struct frame f = frame_udp(POD_A6, 4000, WORLD6, 53);
-	const struct flow_key key = answer_key(&f, dp.host0);
 	struct ran ran;
 
 	(void)state;
@@ -367,7 +249,7 @@ static void a_flow_ends_whose_source_address_the_node_has_lost(void **state)
 		dp_pod_sends(f, REASON_PASS_ESTABLISHED);
 		run("ip addr del 2001:db8:3::1/64 dev eth1;"
 		    "while ip -6 route show table local | grep -q '^local 2001:db8:3::1 '; do sleep 0.01; done");
-		map_delete(dp.flows, &key);
+		dp_forget_flows();
 		dp_run(dp.from_pod, (struct __sk_buff){ .ifindex = dp.host0 }, 0, &f, &ran);
 		dp_ran(&ran, REASON_PASS_NO_EGRESS, REASON_ENDED_EGRESS);
 		ct_expect_none();
@@ -400,10 +282,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(where_there_is_ipsec_all_is_the_stacks, begin, without_ipsec),
 		EACH(another_zones_entry_is_another_flow),
 		EACH(nobody_asks_where_the_short_way_is_off),
-		EACH(an_answer_to_a_wire_is_renewed_by_the_stack),
-		EACH(an_answer_to_a_pod_is_renewed_by_conntrack),
-		EACH(a_pods_answer_ends_with_the_entry),
-		EACH(uncached_conntrack_is_asked_each_time),
 		EACH(a_flow_ends_whose_source_address_the_node_has_lost),
 		EACH(only_bpfs_own_flows_do),
 	};

@@ -253,19 +253,19 @@ static void expect_forgotten(const struct entrance *at, const struct frame *f, e
 	const struct frame *reply = f->data[ETH_LEN] >> 4 == 4 ? &back : &back6;
 	struct answer there = answer_of(f, *at->in, &out, dp.eth1, WAY_WIRE);
 	struct answer here = answer_of(reply, dp.eth1, f, *at->in, WAY_WIRE), other = here;
-	struct flow flow;
+	struct answer left;
 	struct ran ran;
 
-	other.key.sport ^= 1;
+	other.flow.key.sport ^= 1;
 	answer_put(&there);
 	answer_put(&here);
 	answer_put(&other);
 	runs(at, (struct __sk_buff){ 0 }, f, &ran);
 	dp_ran(&ran, reason, REASON_FORGOTTEN);
 	assert_memory_equal(ran.frame.data, f->data, f->len);
-	assert_false(answer_get(&there.key, &flow));
-	assert_false(answer_get(&here.key, &flow));
-	assert_true(answer_get(&other.key, &flow));
+	assert_false(answer_get(&there.flow.key, &left));
+	assert_false(answer_get(&here.flow.key, &left));
+	assert_true(answer_get(&other.flow.key, &left));
 }
 
 static void set_up_and_tear_down_end_the_answers_of_both_ways(void **state)

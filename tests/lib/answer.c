@@ -3,10 +3,13 @@
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <string.h>
-#include <time.h>
 
+#include <bpf/bpf.h>
+
+#include "kern/bpfobj.h"
 #include "kern/maps.h"
 #include "lib/answer.h"
+#include "tests/lib/clock.skel.h"
 
 #define IP4_PROTO	9	/* offsets in the headers */
 #define IP4_SRC		12
@@ -24,29 +27,20 @@ static struct addr mapped(const __u8 *ip)
 struct flow_key answer_key(const struct frame *f, int in)
 {
 	const __u8 *ip = f->data + ETH_LEN;
-	struct flow_key key = { .ifindex = in };
+	struct flow_key key = { 0 };
 
 	if (ip[0] >> 4 == 4) {
-		key.proto = ip[IP4_PROTO];
+		key.arrival = (__u32)in << 8 | ip[IP4_PROTO];
 		key.src = mapped(ip + IP4_SRC);
 		key.dst = mapped(ip + IP4_SRC + 4);
 		memcpy(&key.sport, ip + IP4_LEN, 4);
 	} else {
-		key.proto = ip[IP6_NEXT];
+		key.arrival = (__u32)in << 8 | ip[IP6_NEXT];
 		memcpy(&key.src, ip + IP6_SRC, sizeof(key.src));
 		memcpy(&key.dst, ip + IP6_SRC + 16, sizeof(key.dst));
 		memcpy(&key.sport, ip + IP6_LEN, 4);
 	}
 	return key;
-}
-
-/* As flow_tag() in bpf/flow.h. */
-static __u32 tag_of(const struct flow_key *key)
-{
-	const __u32 *src = (const void *)&key->src, *dst = (const void *)&key->dst;
-
-	return (src[3] ^ src[2]) + (dst[3] ^ dst[2]) * 3 + ((__u32)key->sport << 16 | key->dport) * 5 +
-	       key->ifindex * 7 + key->proto;
 }
 
 /* What a ones' complement sum over `old` gains if `new` takes its place, of `len` bytes. */
@@ -77,7 +71,7 @@ static void set_gains(struct flow *flow, const struct flow_key *from, const stru
 	flow->header_delta = gain(&old, &new, sizeof(old));
 	flow->address_delta = gain(&old, &new, 2 * sizeof(struct addr));
 	/* addresses and ports follow each other in the key */
-	flow->segment_delta = gain(from, to, offsetof(struct flow_key, ifindex));
+	flow->segment_delta = gain(from, to, offsetof(struct flow_key, arrival));
 }
 
 struct answer answer_of(const struct frame *arrives, int in, const struct frame *leaves, int out,
@@ -85,42 +79,100 @@ struct answer answer_of(const struct frame *arrives, int in, const struct frame 
 {
 	const struct flow_key to = answer_key(leaves, out);
 	struct answer answer = {
-		.key = answer_key(arrives, in),
 		.flow = {
-			.until = answer_now() + 10000000000,
+			.key = answer_key(arrives, in),
 			.way = way,
 			.ifindex = way == WAY_STACK ? 0 : out,
 			.mtu = 1500,
-			.sport = to.sport,
-			.dport = to.dport,
 			.src = to.src,
 			.dst = to.dst,
+			.sport = to.sport,
+			.dport = to.dport,
 		},
+		.left = answer_hz(),
 	};
 
-	answer.flow.tag = answer.flow.tag_again = tag_of(&answer.key);
 	memcpy(answer.flow.dst_mac, leaves->data, MAC_LEN);
 	memcpy(answer.flow.src_mac, leaves->data + MAC_LEN, MAC_LEN);
-	set_gains(&answer.flow, &answer.key, &to);
+	set_gains(&answer.flow, &answer.flow.key, &to);
 	return answer;
+}
+
+/* bpf_jiffies64(), lower half. */
+static __u32 now(void)
+{
+	static struct clock_bpf *clock;
+	struct frame f = frame_udp(POD_A4, 1, POD_B4, 1);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f.data, .data_size_in = f.len);
+
+	if (!clock)
+		clock = clock_bpf__open_and_load();
+	assert_non_null(clock);
+	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(clock->progs.read_clock), &opts), 0);
+	return clock->bss->now;
+}
+
+__s32 answer_hz(void)
+{
+	static __s32 hz;
+
+	if (!hz)
+		hz = bpfobj_kernel_facts().hz;
+	return hz;
+}
+
+/* As flow_set_of() in bpf/flow.h. */
+static __u32 set_of(const struct flow_key *key)
+{
+	const __u64 *word = (const void *)key, *seed = dp_flow_seed;
+	__u64 hash = (word[0] + seed[0]) * (word[1] + seed[1]) + (word[2] + seed[2]) * (word[3] + seed[3]) +
+		     (word[4] + seed[4]) * 0x9e3779b97f4a7c15;
+
+	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> 48;
+}
+
+/* The place of the key in its set, or one that is free. */
+static struct flow *find(struct flow_set *set, const struct flow_key *key)
+{
+	struct flow *free = NULL;
+
+	for (int i = 0; i < FLOW_WAYS; i++) {
+		if (!memcmp(&set->flow[i].key, key, sizeof(*key)))
+			return &set->flow[i];
+		if (!set->flow[i].key.arrival)
+			free = &set->flow[i];
+	}
+	return free;
 }
 
 void answer_put(const struct answer *answer)
 {
-	assert_int_equal(map_set(dp.flows, &answer->key, &answer->flow), 0);
+	const __u32 index = set_of(&answer->flow.key);
+	struct flow_set set;
+	struct flow *place;
+
+	assert_int_equal(map_get(dp.flows, &index, &set), 0);
+	place = find(&set, &answer->flow.key);
+	assert_non_null(place);
+	*place = answer->flow;
+	place->version = 2 + answer->unfinished;
+	place->until = now() + answer->left;
+	assert_int_equal(map_set(dp.flows, &index, &set), 0);
 }
 
-bool answer_get(const struct flow_key *key, struct flow *out)
+bool answer_get(const struct flow_key *key, struct answer *out)
 {
-	return map_get(dp.flows, key, out) == 0;
-}
+	const __u32 index = set_of(key);
+	struct flow_set set;
+	struct flow *place;
 
-__u64 answer_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
+	assert_int_equal(map_get(dp.flows, &index, &set), 0);
+	place = find(&set, key);
+	if (!place || !place->key.arrival)
+		return false;
+	*out = (struct answer){ .flow = *place, .left = place->until - now(), .unfinished = place->version & 1 };
+	out->flow.version = out->flow.until = 0;
+	return true;
 }
 
 void epoch_set(int ifindex, __u32 epoch)

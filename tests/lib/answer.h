@@ -9,12 +9,13 @@
 #include "lib/datapath.h"
 
 struct answer {
-	struct flow_key key;
-	struct flow flow;
+	struct flow flow;	/* but for version and until: 0 */
+	__s32 left;		/* jiffies until its end */
+	bool unfinished;	/* another CPU is writing it */
 };
 
 /* Plain UDP or TCP frames; ifindex of where they arrive and leave. MTU 1500, generation 0, good for
- * 10 s. */
+ * a second. */
 struct answer answer_of(const struct frame *arrives, int in, const struct frame *leaves, int out,
 			enum flow_way way);
 /* The key of the frame as it arrives there. */
@@ -22,10 +23,10 @@ struct flow_key answer_key(const struct frame *arrives, int in);
 
 void answer_put(const struct answer *answer);
 /* False: there is none. */
-bool answer_get(const struct flow_key *key, struct flow *out);
+bool answer_get(const struct flow_key *key, struct answer *out);
 
-/* The programs' clock, bpf_ktime_get_coarse_ns(). */
-__u64 answer_now(void);
+/* Jiffies a second. */
+__s32 answer_hz(void);
 
 /* What BPF calls the epoch of a device. */
 void epoch_set(int ifindex, __u32 epoch);

@@ -46,6 +46,7 @@ struct datapath {
 };
 
 extern struct datapath dp;
+extern const __u64 dp_flow_seed[5];	/* of the programs that dp_load() loads */
 
 /* cmocka's group fixtures: namespaces, devices, programs of level `full`. */
 int dp_set_up(void **state);
@@ -63,6 +64,13 @@ void dp_del_pod(const char *addr);
 void dp_set_uplink(int ifindex, const char *v4, const char *v6);	/* NULL: none of that family */
 void dp_set_class(const char *cidr, enum masq_class class);
 struct budget dp_budget(int ifindex);
+
+/* Forgets all answers. */
+void dp_forget_flows(void);
+
+/* from_pod opens flows only where the uplink's guard sees what it lets out. Forgets for whom it
+ * waits. */
+void dp_guards_hear(void);
 
 /* What became of a frame. */
 struct ran {
@@ -91,8 +99,9 @@ void dp_node_sends(struct frame f, enum reason reason);
 /* Without an opinion: what was the reason? */
 enum reason dp_pod_tries(struct frame f);
 
-/* Packets counted for the reason since dp_load(). */
+/* Packets counted for the reason since dp_load(), and its name. */
 __u64 dp_count(enum reason reason);
+const char *dp_reason(enum reason reason);
 
 /* A command of the test's own; it must succeed. */
 void run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -189,6 +189,18 @@ struct frame frame_icmp(const char *src, const char *dst, __u8 type)
 	return checksum_l4(frame_ip(src, dst, proto, message, sizeof(message)), proto, 2);
 }
 
+struct frame frame_unreachable(const char *src, const char *dst, const struct frame *about)
+{
+	bool v4 = is_ip4(about);
+	__u8 message[256] = { v4 ? 3 : 1, v4 ? 3 : 4 };
+	size_t quoted = about->len - ETH_LEN;
+
+	assert(quoted <= sizeof(message) - 8);
+	memcpy(message + 8, about->data + ETH_LEN, quoted);
+	return checksum_l4(frame_ip(src, dst, v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, message, 8 + quoted),
+			   v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, 2);
+}
+
 struct frame frame_nd(const char *src, const char *dst, __u8 type, const char *target)
 {
 	__u8 message[24] = { type };

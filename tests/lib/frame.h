@@ -35,6 +35,8 @@ struct frame frame_tcp(const char *src, __u16 sport, const char *dst, __u16 dpor
 struct frame frame_payload(struct frame f, const void *bytes, size_t len);
 /* ICMP or ICMPv6 by the family, with 16 zero bytes of payload. */
 struct frame frame_icmp(const char *src, const char *dst, __u8 type);
+/* ICMP or ICMPv6 "port unreachable" of src, about a packet that dst sent. */
+struct frame frame_unreachable(const char *src, const char *dst, const struct frame *about);
 /* An ICMPv6 message with a target and hop limit 255: types 135, 136, 137. */
 struct frame frame_nd(const char *src, const char *dst, __u8 type, const char *target);
 /* op: 1 request, 2 reply. */

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+/* How an answer is given another second: to a wire by the stack, to a pod by conntrack. The entries
+ * are the kernel's own, by conntrack(8). */
+#include <linux/bpf.h>
+#include <string.h>
+
+#include <bpf/libbpf.h>
+
+#include "lib/answer.h"
+
+/* For conntrack(8): pod A's flows to the world, as the base table would translate them. */
+#define FLOW4 "-p udp -s " POD_A4 " -d " WORLD4 " --sport 4000 --dport 53 "
+#define UDP4 FLOW4 "--src-nat " NODE4 " "
+#define TCP4 "-p tcp -s " POD_A4 " -d " WORLD4 " --sport 4000 --dport 80 --src-nat " NODE4 " --state "
+#define ASSURED "-u SEEN_REPLY,ASSURED "
+
+static struct frame udp4(void)
+{
+	return frame_udp(POD_A4, 4000, WORLD4, 53);
+}
+
+static struct frame tcp4(void)
+{
+	return frame_tcp(POD_A4, 4000, WORLD4, 80, FLAG_ACK);
+}
+
+static void set_sysctl(const char *name, int value)
+{
+	run("echo %d >/proc/sys/net/netfilter/nf_conntrack_%s", value, name);
+}
+
+static int begin(void **state)
+{
+	set_sysctl("tcp_be_liberal", 1);
+	set_sysctl("tcp_timeout_established", 1000);
+	set_sysctl("udp_timeout_stream", 120);
+	return dp_reset(state);
+}
+
+/* The frame arrives on a device, is left as it is, and its answer is "stack" for a second (or there
+ * is none). */
+static void arrives(int prog, int in, struct frame f, enum reason reason, bool noted)
+{
+	const struct flow_key key = answer_key(&f, in);
+	struct answer answer;
+	struct ran ran;
+
+	dp_run(prog, (struct __sk_buff){ .ifindex = in }, 0, &f, &ran);
+	dp_ran(&ran, reason, REASON_MAX);
+	assert_memory_equal(ran.frame.data, f.data, f.len);
+	assert_int_equal(answer_get(&key, &answer), noted);
+	if (!noted)
+		return;
+	assert_int_equal(answer.flow.way, WAY_STACK);
+	assert_in_range(answer.left, 1, answer_hz());
+}
+
+static void pod_sends(struct frame f, enum reason reason, bool noted)
+{
+	arrives(dp.from_pod, dp.host0, f, reason, noted);
+}
+
+/* An established flow, whose packets may take the short way or not. */
+static void may(struct frame f)
+{
+	pod_sends(f, REASON_PASS_ASKED, true);
+}
+
+static void may_not(struct frame f)
+{
+	pod_sends(f, REASON_PASS_ESTABLISHED, true);
+}
+
+/* An answer for one of pod A's two flows, as its entry above would have it. */
+static struct answer put(struct frame f, enum flow_way way, __s32 left)
+{
+	const __u16 dport = __builtin_bswap16(answer_key(&f, 0).dport);
+	const struct frame out = frame_udp(NODE4, 4000, WORLD4, dport);
+	struct answer answer = answer_of(&f, dp.host0, &out, dp.eth1, way);
+
+	answer.left = left;
+	answer_put(&answer);
+	return answer;
+}
+
+static void goes_short(struct frame f, enum reason reason)
+{
+	struct ran ran;
+
+	dp_run(dp.from_pod, (struct __sk_buff){ .ifindex = dp.host0 }, 0, &f, &ran);
+	dp_ran(&ran, reason, REASON_MAX);
+}
+
+/* What is left of it now. */
+static __s32 left_of(const struct answer *answer)
+{
+	struct answer is;
+
+	assert_true(answer_get(&answer->flow.key, &is));
+	return is.left;
+}
+
+static void an_answer_to_a_wire_is_renewed_by_the_stack(void **state)
+{
+	struct answer answer;
+
+	(void)state;
+	ct_do("-I " UDP4 ASSURED "-t 60");
+	answer = put(udp4(), WAY_WIRE, 0);
+	may(udp4());
+	pod_sends(udp4(), REASON_PASS_CACHED, true);
+	/* What the stack was seen to do is still written there, for the case that it does it again. */
+	assert_true(answer_get(&answer.flow.key, &answer));
+	assert_int_equal(answer.flow.ifindex, dp.eth1);
+}
+
+static void an_answer_to_a_pod_is_renewed_by_conntrack(void **state)
+{
+	struct answer answer;
+
+	(void)state;
+	ct_do("-I " UDP4 ASSURED "-t 60");
+	ct_do("-I " TCP4 "ESTABLISHED " ASSURED "-t 600");
+	answer = put(udp4(), WAY_PEER, 0);
+	goes_short(udp4(), REASON_SHORT_POD);
+	assert_in_range(left_of(&answer), answer_hz() / 2, answer_hz());
+	/* Nobody else refreshes the entry: it gets what the administrator wants. */
+	ct_expect("udp      17 119 src=" POD_A4);
+	answer = put(tcp4(), WAY_PEER, 0);
+	goes_short(tcp4(), REASON_SHORT_POD);
+	ct_expect("tcp      6 999 ESTABLISHED src=" POD_A4);
+	set_sysctl("udp_timeout_stream", 77);
+	ct_do("-U " FLOW4 "-t 50");
+	put(udp4(), WAY_PEER, 0);
+	goes_short(udp4(), REASON_SHORT_POD);
+	ct_expect("udp      17 76 src=" POD_A4);
+	/* Not for each packet. */
+	ct_do("-U " FLOW4 "-t 50");
+	goes_short(udp4(), REASON_SHORT_POD);
+	ct_expect("udp      17 49 src=" POD_A4);
+}
+
+static void a_pods_answer_ends_with_the_entry(void **state)
+{
+	struct answer answer;
+
+	(void)state;
+	answer = put(udp4(), WAY_PEER, 0);
+	pod_sends(udp4(), REASON_PASS_INSERTED, false);
+	ct_do("-F");
+	ct_do("-I " TCP4 "CLOSE_WAIT " ASSURED "-t 600");
+	answer = put(tcp4(), WAY_PEER, 0);
+	pod_sends(tcp4(), REASON_PASS_ESTABLISHED, false);
+	ct_expect("tcp      6 599 CLOSE_WAIT");
+	/* Or with what the operator wants. */
+	ct_do("-F");
+	set_sysctl("tcp_be_liberal", 0);
+	ct_do("-I " TCP4 "ESTABLISHED " ASSURED "-t 600");
+	answer = put(tcp4(), WAY_PEER, 0);
+	may_not(tcp4());
+	assert_true(answer_get(&answer.flow.key, &answer));
+	assert_int_equal(answer.flow.ifindex, 0);	/* another one */
+}
+
+/* After conntrack -D another pod's flow may have the port that this one had on the node. */
+static void a_pods_answer_is_not_confirmed_by_anothers_entry(void **state)
+{
+	static const char *const others[] = {
+		"--src-nat 192.0.2.1:4001", "--src-nat 192.0.2.2", "--dst-nat 198.51.100.2", "--dst-nat " WORLD4 ":54",
+	};
+	struct answer answer;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		ct_do("-F");
+		ct_do("-I " FLOW4 ASSURED "%s -t 60", others[i]);
+		answer = put(udp4(), WAY_PEER, 0);
+		may(udp4());
+		assert_true(answer_get(&answer.flow.key, &answer));
+		assert_int_equal(answer.flow.ifindex, 0);
+	}
+}
+
+static int without_filters(void **state)
+{
+	(void)state;
+	run("tc qdisc del dev host0 clsact");
+	return 0;
+}
+
+static void hang_behind_us(__u32 priority)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = dp.host0, .attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, filter, .prog_fd = dp.to_pod, .priority = priority, .handle = 1);
+
+	assert_int_equal(bpf_tc_attach(&hook, &filter), 0);
+}
+
+/* In a test run ours does not hang there: two others do. */
+static void who_hangs_behind_us_misses_nothing(void **state)
+{
+	(void)state;
+	ct_do("-I " UDP4 ASSURED "-t 60");
+	run("tc qdisc add dev host0 clsact");
+	hang_behind_us(1);
+	may(udp4());
+	put(udp4(), WAY_PEER, 0);
+	goes_short(udp4(), REASON_SHORT_POD);
+	hang_behind_us(2);
+	put(udp4(), WAY_PEER, 0);
+	may_not(udp4());
+}
+
+static void uncached_conntrack_is_asked_each_time(void **state)
+{
+	struct config cfg = dp.cfg;
+	struct answer answer;
+
+	(void)state;
+	cfg.short_way = SHORT_UNCACHED;
+	dp_set_config(&cfg);
+	ct_do("-I " UDP4 ASSURED "-t 60");
+	answer = put(udp4(), WAY_WIRE, answer_hz() / 2);
+	goes_short(udp4(), REASON_SHORT_OUT);
+	goes_short(udp4(), REASON_SHORT_OUT);
+	assert_true(left_of(&answer) <= answer_hz() / 2);	/* the stack renews it */
+	ct_expect("udp      17 59 src=" POD_A4);
+	ct_do("-F");
+	pod_sends(udp4(), REASON_PASS_INSERTED, false);
+}
+
+#define EACH(test) cmocka_unit_test_setup(test, begin)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		EACH(an_answer_to_a_wire_is_renewed_by_the_stack),
+		EACH(an_answer_to_a_pod_is_renewed_by_conntrack),
+		EACH(a_pods_answer_ends_with_the_entry),
+		EACH(a_pods_answer_is_not_confirmed_by_anothers_entry),
+		cmocka_unit_test_setup_teardown(who_hangs_behind_us_misses_nothing, begin, without_filters),
+		EACH(uncached_conntrack_is_asked_each_time),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, dp_set_up, dp_tear_down);
+}
