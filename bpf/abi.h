@@ -220,7 +220,7 @@ struct flow {			/* two cache lines: what tells whether, and what tells how */
 	__u16 reserved[3];
 };
 
-#define FLOW_WAYS	4	/* a flow may lie in any place of its set */
+#define FLOW_WAYS	2	/* a flow may lie in any place of its set */
 
 struct flow_set {
 	struct flow flow[FLOW_WAYS];
@@ -366,7 +366,7 @@ struct sysctl_value {
 #define UPLINKS_MAX	64
 #define BUDGETS_MAX	4096	/* links that insert within the same second */
 #define SYSCTLS_MAX	256
-#define FLOW_SETS	65536	/* power of two; of FLOW_WAYS answers, one for a flow's direction */
+#define FLOW_SETS	131072	/* power of two; of FLOW_WAYS answers, one for a flow's direction */
 #define GUARDS		64	/* power of two */
 #define EPOCHS		4096	/* power of two; devices share one, which costs a detour */
 

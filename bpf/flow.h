@@ -41,8 +41,8 @@
  *		we refresh the entry with the administrator's own time-out.
  *
  * `flows` is an array of small sets, and the hash is our own, because on this path a call is what
- * costs most: a look-up in a hash map makes two. A flow may lie in any place of its set; who comes
- * to a full one takes the place that was used least lately.
+ * costs most: a look-up in a hash map makes two. A flow may lie in any place of its set, and takes
+ * one whose second is over; if there is none, it has to do without an answer.
  *
  * One CPU at a time writes a place: it makes `version` odd, and even again when it is done. A
  * reader looks at it before and after: a packet that was rewritten by halves of two answers is
@@ -78,9 +78,9 @@ static __always_inline struct flow_set *flow_set_of(const struct flow_key *key)
 	__u64 hash = (word[0] + flow_seed[0]) * (word[1] + flow_seed[1]) +
 		     (word[2] + flow_seed[2]) * (word[3] + flow_seed[3]) +
 		     (word[4] + flow_seed[4]) * 0x9e3779b97f4a7c15;
-	__u32 index = (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> 48;
+	__u32 index = (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> 47;
 
-	_Static_assert(FLOW_SETS == 1 << 16, "the index has 16 bits");
+	_Static_assert(FLOW_SETS == 1 << 17, "the index has 17 bits");
 	return bpf_map_lookup_elem(&flows, &index);
 }
 
@@ -106,28 +106,31 @@ static __always_inline struct flow *flow_find(const struct flow_key *key)
 	return NULL;
 }
 
-/* The place where the flow is, or else the one that is missed least. */
+/* Within its second: not after it, nor, as the clock wraps, ages before it. */
+static __always_inline bool is_fresh(const struct flow *flow, __u32 now)
+{
+	return flow->until - now - 1 < hz;
+}
+
+/* The place where the flow is, or else one whose answer is over, or NULL. */
 static __always_inline struct flow *flow_place(const struct flow_key *key)
 {
 	struct flow_set *set = flow_set_of(key);
-	struct flow *place;
-	__s32 left, least;
+	__u32 now = jiffies_now();
 
 	if (!set)
 		return NULL;
-	place = &set->flow[0];
-	least = place->until - jiffies_now();
 #pragma unroll
 	for (int i = 0; i < FLOW_WAYS; i++) {
 		if (same_key(&set->flow[i].key, key))
 			return &set->flow[i];
-		left = set->flow[i].until - jiffies_now();
-		if (left < least) {
-			place = &set->flow[i];
-			least = left;
-		}
 	}
-	return place;
+#pragma unroll
+	for (int i = 0; i < FLOW_WAYS; i++) {
+		if (!is_fresh(&set->flow[i], now))
+			return &set->flow[i];
+	}
+	return NULL;
 }
 
 /* True: the place is ours to write, until flow_release(). */
@@ -146,27 +149,29 @@ static __always_inline void flow_release(struct flow *place)
 
 /* Puts the answer where it belongs. If another CPU writes there just now, it is not put: the next
  * packet will see to it. */
-static __always_inline void flow_put(struct flow *answer)
+static __noinline int flow_put(struct flow *answer)
 {
 	struct flow *place = flow_place(&answer->key);
 
 	if (!place || !flow_claim(place))
-		return;
+		return -1;
 	answer->version = place->version;
 	*place = *answer;
 	flow_release(place);
+	return 0;
 }
 
 /* An answer that is no more: no packet has such a key. */
-static __always_inline void flow_delete(const struct flow_key *key)
+static __noinline int flow_delete(const struct flow_key *key)
 {
 	struct flow *flow = flow_find(key);
 
 	if (!flow || !flow_claim(flow))
-		return;
+		return -1;
 	flow->key.arrival = 0;
 	flow->until = jiffies_now() - hz;
 	flow_release(flow);
+	return 0;
 }
 
 static __always_inline __u32 epoch_of(__u32 ifindex)
@@ -189,21 +194,15 @@ static __always_inline bool is_current(const struct flow *flow, __u32 generation
 	return flow->generation == generation + (flow->ifindex ? epoch_of(flow->ifindex) : 0);
 }
 
-/* Within its second: not after it, nor, as the clock wraps, ages before it. */
-static __always_inline bool is_fresh(const struct flow *flow, __u32 now)
-{
-	return flow->until - now - 1 < hz;
-}
-
 /* SYN, FIN, RST: both directions are the stack's again. An answer "stack" may not know its reverse;
  * then that one lives on for its second. */
-static __always_inline void flow_forget(const struct __sk_buff *skb, const struct flow_key *key)
+static __noinline int flow_forget(const struct __sk_buff *skb, const struct flow_key *key)
 {
 	struct flow *flow = flow_find(key);
 	struct flow_key reverse;
 
 	if (!flow)
-		return;
+		return -1;
 	reverse = (struct flow_key){
 		.src = flow->dst,
 		.dst = flow->src,
@@ -214,6 +213,7 @@ static __always_inline void flow_forget(const struct __sk_buff *skb, const struc
 	flow_delete(key);
 	flow_delete(&reverse);
 	count(skb, REASON_FORGOTTEN);
+	return 0;
 }
 
 /* What ingress tells egress of a packet on its way through the stack: in skb->tc_index, which the
