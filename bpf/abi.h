@@ -226,11 +226,13 @@ struct flow_set {
 	struct flow flow[FLOW_WAYS];
 };
 
-/* guards: ifindex % GUARDS -> does the uplink's guard see what from_pod opens? bpf_jiffies64(),
- * lower halves. */
+/* guards: ifindex % GUARDS -> does the uplink's guard see what from_pod opens, and are its addresses
+ * still the node's? bpf_jiffies64(), lower halves. */
 struct guard_watch {
 	__u32 told;		/* of the first packet since `seen` that it should have seen */
 	__u32 seen;		/* of the last that it did */
+	__u32 checked4;		/* when what pods leave with was last found to be the node's */
+	__u32 checked6;
 };
 
 /* Every way out of a program, and the events that are no way out (`revived`). Passes first, drops

@@ -18,6 +18,7 @@
  */
 #include "ct.h"
 #include "kernel.h"
+#include "plain.h"
 
 /*
  * Of the status bits that a program may set, the one that the kernel reads of unconfirmed entries
@@ -62,6 +63,20 @@ static __always_inline struct nf_conn *ct_acquire(struct __sk_buff *skb, const s
 	return ct_lookup(skb, &key, &dir);
 }
 
+/* The entry of a packet that leaves translated: of a plain one by what it says itself. */
+static __always_inline struct nf_conn *ct_of_leaving(struct __sk_buff *skb,
+						     const struct nf_conn *ct)
+{
+	struct plain plain;
+	struct ct_key key;
+	__u8 dir;
+
+	if (!parse_plain(skb, &plain))
+		return ct_acquire(skb, ct, skb->protocol == bpf_htons(ETH_P_IP));
+	key = key_of_inverse(&plain.key);
+	return ct_lookup(skb, &key, &dir);
+}
+
 /* At an uplink, for a packet that was told of as `opened`, and may leave for this reason. */
 static __noinline enum reason admit(struct __sk_buff *skb, enum reason reason)
 {
@@ -72,7 +87,7 @@ static __noinline enum reason admit(struct __sk_buff *skb, enum reason reason)
 	seen = entry_of(skb, &info);
 	if (!seen)
 		return reason;
-	ct = ct_acquire(skb, seen, skb->protocol == bpf_htons(ETH_P_IP));
+	ct = ct_of_leaving(skb, seen);
 	if (!ct)
 		return reason;
 	if (awaits_admission(ct->status)) {

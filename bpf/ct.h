@@ -14,9 +14,10 @@
  *   the one of replies (destination -> egress:port)	somebody has that port: take another
  *
  * So the port is always named, and the insert alone decides. (Port 0 would let netfilter choose,
- * but it reuses the port of any other flow of the same source and knows nothing of our range.) A
- * look-up of the reply's tuple comes first: it spares an allocation for each port that is taken,
- * and removes what has expired but still stands in the way.
+ * but it reuses the port of any other flow of the same source and knows nothing of our range.) The
+ * pod's own port is nearly always free, and inserted without a question. From the first insert that
+ * is lost on, a look-up of the reply's tuple comes before: it spares an allocation for each port
+ * that is taken, and removes what has expired but still stands in the way.
  *
  * An allocated entry cannot be given back, only inserted: whatever can be checked is checked
  * before.
@@ -213,23 +214,24 @@ static __always_inline enum reason ct_insert_at(const struct opening *op, __u16 
 	return ret ? REASON_PASS_ALLOC_FAILED : REASON_PASS_INSERTED;
 }
 
-/* One attempt: the pod's own source port if it is in the range, then those of the range. 1: the
- * opening has ended. */
+/* One attempt: the pod's own source port if it is in the range, unasked and then asked; then those
+ * of the range. 1: the opening has ended. */
 static long try_port(__u32 i, struct opening *op)
 {
 	__u32 size = op->cfg->port_max - op->cfg->port_min + 1;
 	__u32 step = size > PORTS_TRIED ? size / PORTS_TRIED : 1;
 	const struct pkt *pkt = op->pkt;
 	__u16 port = bpf_ntohs(pkt->sport);
+	__u32 n = i ? i - 1 : 0;
 	enum reason reason;
 	struct ct_key key;
 
-	if (i > size)
+	if (n > size)
 		return 1;
-	if (i || port < op->cfg->port_min || port > op->cfg->port_max)
-		port = op->cfg->port_min + (op->first + i * step) % size;
+	if (n || port < op->cfg->port_min || port > op->cfg->port_max)
+		port = op->cfg->port_min + (op->first + n * step) % size;
 	key = key_of(pkt, &pkt->dst, op->egress, pkt->dport, bpf_htons(port));
-	if (ct_exists(op->skb, &key) || node_listens(op->skb, &key))
+	if ((i && ct_exists(op->skb, &key)) || node_listens(op->skb, &key))
 		return 0;
 
 	reason = ct_insert_at(op, port);
@@ -239,7 +241,7 @@ static long try_port(__u32 i, struct opening *op)
 			return 0;
 		reason = REASON_PASS_RACED;
 	}
-	op->reason = i && reason == REASON_PASS_INSERTED ? REASON_PASS_RETRIED : reason;
+	op->reason = n && reason == REASON_PASS_INSERTED ? REASON_PASS_RETRIED : reason;
 	return 1;
 }
 
@@ -257,19 +259,19 @@ static __always_inline enum reason ct_insert(struct __sk_buff *skb, const struct
 		.first = bpf_get_prandom_u32() & 0xffff,
 		.reason = REASON_PASS_EXHAUSTED,
 	};
+	struct budget *budget;
 
-	if (level != LEVEL_FULL)
-		return REASON_PASS_ASSISTED;
 	if (!guard_hears(uplink)) {
 		skb->tc_index = TOLD_OPENED;	/* if it hears again, we shall know */
 		return REASON_PASS_UNGUARDED;
 	}
-	if (!may_insert(skb, cfg))
+	budget = budget_of(skb);
+	if (!may_insert(budget, cfg))
 		return REASON_PASS_LIMITED;
-	bpf_loop(PORTS_TRIED, try_port, &op, 0);
+	bpf_loop(1 + PORTS_TRIED, try_port, &op, 0);
 	/* Who finds no port pays, too: of all openings it cost the most. */
 	if (op.reason != REASON_PASS_RACED && op.reason != REASON_PASS_ALLOC_FAILED)
-		charge_insert(skb, 1);
+		charge_insert(budget, 1);
 	if (op.reason == REASON_PASS_INSERTED || op.reason == REASON_PASS_RETRIED ||
 	    op.reason == REASON_PASS_RACED) {
 		skb->tc_index = TOLD_OPENED;

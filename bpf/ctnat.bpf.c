@@ -78,6 +78,8 @@ static __noinline enum reason judge_pods(struct __sk_buff *skb, struct config *c
 		reason = follow_out(skb, cfg, &pkt, generation);
 	if (reason == GO_ON)
 		reason = judge_opening(&pkt);
+	if (reason == GO_ON && level != LEVEL_FULL)
+		reason = REASON_PASS_ASSISTED;
 	if (reason == GO_ON)
 		reason = find_egress(skb, &pkt, pod, &egress, &uplink);
 	if (reason == GO_ON)
@@ -150,7 +152,7 @@ int ctnat_to_uplink(struct __sk_buff *skb)
 	enum reason reason = REASON_GUARD_NOT_POD;
 	__u16 told = take_told(skb);
 
-	if (!cfg || !is_nodes(skb, cfg))
+	if (is_ip(skb) && !(cfg && is_nodes(skb, cfg)) && !is_strangers(skb))
 		reason = judge_leaving(skb);
 	if (told == TOLD_OPENED)
 		guard_heard(skb->ifindex);

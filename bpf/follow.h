@@ -40,7 +40,8 @@ static __always_inline bool is_unanswered(const struct nf_conn *ct, __u32 proto)
 
 /*
  * Does the flow leave with an address that the node has lost? The kernel ends entries of its own
- * masquerade then, but not ours. Looked at where conntrack is asked once a second.
+ * masquerade then, but not ours. Looked at where conntrack is asked once a second, and where nobody
+ * answers.
  */
 static __noinline bool is_homeless(struct __sk_buff *skb, const struct pkt *pkt,
 				   const struct nf_conn *ct)
@@ -48,7 +49,7 @@ static __noinline bool is_homeless(struct __sk_buff *skb, const struct pkt *pkt,
 	union nf_inet_addr to = ct->tuplehash[CT_DIR_REPLY].tuple.dst.u3;
 	struct addr egress;
 
-	if (!is_established(ct, pkt->proto) && !is_unanswered(ct, pkt->proto))
+	if (!is_established(ct, pkt->proto) && !is_unanswered(ct, pkt->proto) && !is_plain_syn(pkt))
 		return false;
 	copy_addr(&egress, &to, pkt->v4);
 	return is_bpfs(ct->status) && !is_still_ours(skb, pkt, &egress);
@@ -87,7 +88,7 @@ static __noinline enum reason follow_out(struct __sk_buff *skb, const struct con
 		else if (is_homeless(skb, pkt, ct))
 			end = REASON_ENDED_EGRESS;
 		else if (is_first_answer(pkt, ct))
-			charge_insert(skb, -1);
+			charge_insert(budget_of(skb), -1);
 		/* also if it was answered: that may be the very answer that to_pod is to drop */
 		if (awaits_admission(ct->status))
 			skb->tc_index = TOLD_OPENED;
@@ -129,7 +130,10 @@ static __noinline enum reason follow_in(struct __sk_buff *skb, const struct conf
 	ct = ct_lookup(skb, &key, &dir);
 	if (!ct)
 		return GO_ON;
-	if (note_asked(skb, cfg, &plain.key, generation, ct) == REASON_PASS_ASKED)
+	if (is_unanswered(ct, key.proto) && !(ct->status & IPS_NAT_MASK) &&
+	    !bpf_map_lookup_elem(&pods, &plain.key.dst))
+		note_stack(cfg, &plain.key, generation);	/* the node's own, or in transit */
+	else if (note_asked(skb, cfg, &plain.key, generation, ct) == REASON_PASS_ASKED)
 		reason = REASON_PASS_ASKED;
 	bpf_ct_release(ct);
 	return reason;

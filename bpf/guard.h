@@ -52,6 +52,27 @@ static __always_inline bool is_nodes(struct __sk_buff *skb, const struct config 
 	       src6[3] == own6[3];
 }
 
+/* Is the source, read in place, certainly no pod's? */
+static __always_inline bool is_strangers(struct __sk_buff *skb)
+{
+	const struct ipv6hdr *v6;
+	const struct iphdr *v4;
+	struct addr src;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		v4 = net_header(skb, sizeof(*v4));
+		if (!v4)
+			return false;
+		src = addr_v4(v4->saddr);
+	} else {
+		v6 = net_header(skb, sizeof(*v6));
+		if (!v6)
+			return false;
+		src = addr_v6(&v6->saddr);
+	}
+	return !bpf_map_lookup_elem(&pods, &src);
+}
+
 static __noinline enum reason judge_leaving(struct __sk_buff *skb)
 {
 	struct addr src, dst;

@@ -79,18 +79,14 @@ static __always_inline struct budget *budget_of(const struct __sk_buff *skb)
 	return budget;
 }
 
-static __always_inline bool may_insert(const struct __sk_buff *skb, const struct config *cfg)
+static __always_inline bool may_insert(const struct budget *budget, const struct config *cfg)
 {
-	struct budget *budget = budget_of(skb);
-
 	return !budget || !cfg->insert_limit || budget->inserts < (__s64)cfg->insert_limit;
 }
 
 /* +1: inserted; -1: found out that one was answered. */
-static __always_inline void charge_insert(const struct __sk_buff *skb, int n)
+static __always_inline void charge_insert(struct budget *budget, int n)
 {
-	struct budget *budget = budget_of(skb);
-
 	if (budget && (n > 0 || budget->inserts > 0))
 		__sync_fetch_and_add(&budget->inserts, n);
 }

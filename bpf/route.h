@@ -8,6 +8,7 @@
  * routing, and changes no destination). Policy routing, multipath and VRFs are followed so; a rule
  * on a mark that some table sets in prerouting is not.
  */
+#include "guard.h"
 #include "maps.h"
 #include "pkt.h"
 #include "stats.h"
@@ -59,7 +60,26 @@ static __always_inline bool is_still_ours(struct __sk_buff *skb, const struct pk
 	return fib_ask(skb, pkt, addr, &oif) == BPF_FIB_LKUP_RET_NOT_FWDED;
 }
 
-/* GO_ON: the flow leaves by an uplink, with *egress for its source. */
+/* The uplink's own address is looked at once a second: a flow that is opened with one that the node
+ * has lost meanwhile is ended by its next packet (is_homeless() in follow.h). */
+static __always_inline bool is_uplinks_still(struct __sk_buff *skb, const struct pkt *pkt,
+					     const struct addr *addr, __u32 oif)
+{
+	struct guard_watch *guard = guard_of(oif);
+	__u32 now = bpf_jiffies64(), *checked;
+
+	if (!guard)
+		return is_still_ours(skb, pkt, addr);
+	checked = pkt->v4 ? &guard->checked4 : &guard->checked6;
+	if (now - *checked < hz)
+		return true;
+	if (!is_still_ours(skb, pkt, addr))
+		return false;
+	*checked = now;
+	return true;
+}
+
+/* GO_ON: the flow leaves by uplink *oif, with *egress for its source. */
 static __noinline enum reason find_egress(struct __sk_buff *skb, const struct pkt *pkt,
 					  const struct pod *pod, struct addr *egress,
 					  __u32 *oif)
@@ -72,9 +92,10 @@ static __noinline enum reason find_egress(struct __sk_buff *skb, const struct pk
 	if (!uplink || uplink->flags & UPLINK_FORMER)
 		return REASON_PASS_NO_UPLINK;
 	*egress = pod->egress;
-	if (addr_is_zero(egress))
-		*egress = pkt->v4 ? uplink->v4 : uplink->v6;
-	if (addr_is_zero(egress) || !is_still_ours(skb, pkt, egress))
+	if (!addr_is_zero(egress))
+		return is_still_ours(skb, pkt, egress) ? GO_ON : REASON_PASS_NO_EGRESS;
+	*egress = pkt->v4 ? uplink->v4 : uplink->v6;
+	if (addr_is_zero(egress) || !is_uplinks_still(skb, pkt, egress, *oif))
 		return REASON_PASS_NO_EGRESS;
 	return GO_ON;
 }
