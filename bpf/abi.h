@@ -226,7 +226,7 @@ struct flow_set {
 	struct flow flow[FLOW_WAYS];
 };
 
-/* guards: ifindex % GUARDS -> does the uplink's guard see what from_pod opens, and are its addresses
+/* guards: ifindex % GUARDS -> does the uplink's guard see what from_pod opens, are its addresses
  * still the node's? bpf_jiffies64(), lower halves. */
 struct guard_watch {
 	__u32 told;		/* of the first packet since `seen` that it should have seen */

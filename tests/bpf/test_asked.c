@@ -213,6 +213,16 @@ static void where_there_is_ipsec_all_is_the_stacks(void **state)
 	}
 }
 
+/* Answered, but nothing of it was let out yet. */
+static void a_flow_that_awaits_admission_is_the_stacks(void **state)
+{
+	(void)state;
+	dp_pod_sends(udp4(), REASON_PASS_INSERTED);
+	ct_do("-U " FLOW4 "-t 60 " ASSURED);
+	world_sends(frame_udp(WORLD4, 53, NODE4, 4000), REASON_UPLINK_PASS, true);
+	pod_sends(udp4(), REASON_PASS_ESTABLISHED, false);
+}
+
 static void another_zones_entry_is_another_flow(void **state)
 {
 	(void)state;
@@ -280,6 +290,7 @@ int main(void)
 		EACH(tcp_wants_a_liberal_conntrack),
 		EACH(what_the_operator_marked_is_the_stacks),
 		cmocka_unit_test_setup_teardown(where_there_is_ipsec_all_is_the_stacks, begin, without_ipsec),
+		EACH(a_flow_that_awaits_admission_is_the_stacks),
 		EACH(another_zones_entry_is_another_flow),
 		EACH(nobody_asks_where_the_short_way_is_off),
 		EACH(a_flow_ends_whose_source_address_the_node_has_lost),

@@ -128,7 +128,7 @@ static __u32 set_of(const struct flow_key *key)
 	__u64 hash = (word[0] + seed[0]) * (word[1] + seed[1]) + (word[2] + seed[2]) * (word[3] + seed[3]) +
 		     (word[4] + seed[4]) * 0x9e3779b97f4a7c15;
 
-	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> 48;
+	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> (__builtin_clzll(FLOW_SETS) + 1);
 }
 
 /* The place of the key in its set, or one that is free. */

@@ -55,6 +55,19 @@ void ct_expect_none(void)
 		fail_msg("expected no conntrack entry:\n%s", table);
 }
 
+void ct_expires(const char *proto, int seconds)
+{
+	const char *entry;
+	int left;
+
+	read_table();
+	entry = strstr(table, proto);
+	if (!entry || sscanf(entry, "%*s %*d %d", &left) != 1)
+		fail_msg("no conntrack entry of %s:\n%s", proto, table);
+	if (left > seconds || left < seconds - 3)
+		fail_msg("%s expires in %d seconds, not in %d", proto, left, seconds);
+}
+
 void ct_do(const char *fmt, ...)
 {
 	char args_text[1024];
