@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* When an answer holds, and for whom. The answers are put into the map by hand; conntrack knows
  * nothing of the flows, so what finds no answer is a new flow. */
+#include <arpa/inet.h>
 #include <linux/bpf.h>
 #include <linux/in.h>
 #include <string.h>
@@ -119,6 +120,85 @@ static void an_answer_that_is_being_written_is_none(void **state)
 	is_refused(answer);
 }
 
+/* The next flow of pod A whose answer belongs into the same set. */
+static struct frame set_mate(const struct frame *f)
+{
+	struct flow_key key = answer_key(f, dp.host0);
+	const __u32 set = answer_set(&key);
+
+	do {
+		if (!++key.sport)
+			key.dport++;
+	} while (answer_set(&key) != set);
+	return frame_udp(POD_A4, ntohs(key.sport), WORLD4, ntohs(key.dport));
+}
+
+static void put_way(const struct frame *in, const struct frame *out, __s32 left)
+{
+	struct answer answer = answer_of(in, dp.host0, out, dp.eth1, WAY_WIRE);
+
+	answer.left = left;
+	answer_put(&answer);
+}
+
+static void goes_out_as(const struct frame *in, struct frame out)
+{
+	struct ran ran;
+
+	out = frame_ttl(out, 63);
+	dp_run(dp.from_pod, (struct __sk_buff){ .ifindex = dp.host0 }, 0, in, &ran);
+	dp_ran(&ran, REASON_SHORT_OUT, REASON_MAX);
+	assert_memory_equal(ran.frame.data, out.data, out.len);
+}
+
+static bool has_answer(const struct frame *f)
+{
+	const struct flow_key key = answer_key(f, dp.host0);
+	struct answer answer;
+
+	return answer_get(&key, &answer);
+}
+
+static void asks(const struct frame *f)
+{
+	struct ran ran;
+
+	dp_run(dp.from_pod, (struct __sk_buff){ .ifindex = dp.host0 }, 0, f, &ran);
+	dp_ran(&ran, REASON_PASS_ASKED, REASON_MAX);
+}
+
+static void flows_that_meet_in_a_set_keep_their_own(void **state)
+{
+	struct frame in[FLOW_WAYS + 1], out[FLOW_WAYS + 1];
+	struct flow_key late;
+
+	(void)state;
+	for (int i = 0; i <= FLOW_WAYS; i++) {
+		in[i] = i ? set_mate(&in[i - 1]) : arriving();
+		out[i] = frame_udp(NODE4, 61000 + i, WORLD4, 53);
+		if (i < FLOW_WAYS)
+			put_way(&in[i], &out[i], answer_hz());
+	}
+	for (int i = 0; i < FLOW_WAYS; i++)
+		goes_out_as(&in[i], out[i]);
+	/* A further one has to do without, while the others hold. */
+	late = answer_key(&in[FLOW_WAYS], dp.host0);
+	ct_do("-I -p udp -s " POD_A4 " -d " WORLD4 " --sport %u --dport %u -u SEEN_REPLY,ASSURED -t 60",
+	      ntohs(late.sport), ntohs(late.dport));
+	for (int i = 0; i < FLOW_WAYS; i++)
+		put_way(&in[i], &out[i], answer_hz());
+	asks(&in[FLOW_WAYS]);
+	assert_false(has_answer(&in[FLOW_WAYS]));
+	for (int i = 0; i < FLOW_WAYS; i++)
+		goes_out_as(&in[i], out[i]);
+	/* It takes the place of one that is over, and no other. */
+	put_way(&in[1], &out[1], 0);
+	asks(&in[FLOW_WAYS]);
+	assert_true(has_answer(&in[FLOW_WAYS]));
+	assert_false(has_answer(&in[1]));
+	goes_out_as(&in[0], out[0]);
+}
+
 static void an_answer_is_one_devices(void **state)
 {
 	struct answer answer = good_answer();
@@ -230,6 +310,7 @@ int main(void)
 		EACH(an_answer_ends_with_the_configuration),
 		cmocka_unit_test_setup_teardown(an_answer_ends_with_the_epoch_of_either_device, dp_reset, epochs_zero),
 		EACH(an_answer_that_is_being_written_is_none),
+		EACH(flows_that_meet_in_a_set_keep_their_own),
 		EACH(an_answer_is_one_devices),
 		EACH(an_answer_is_one_flows_whatever_differs),
 		EACH(the_answer_may_be_the_stack),

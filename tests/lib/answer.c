@@ -122,7 +122,7 @@ __s32 answer_hz(void)
 }
 
 /* As flow_set_of() in bpf/flow.h. */
-static __u32 set_of(const struct flow_key *key)
+__u32 answer_set(const struct flow_key *key)
 {
 	const __u64 *word = (const void *)key, *seed = dp_flow_seed;
 	__u64 hash = (word[0] + seed[0]) * (word[1] + seed[1]) + (word[2] + seed[2]) * (word[3] + seed[3]) +
@@ -147,7 +147,7 @@ static struct flow *find(struct flow_set *set, const struct flow_key *key)
 
 void answer_put(const struct answer *answer)
 {
-	const __u32 index = set_of(&answer->flow.key);
+	const __u32 index = answer_set(&answer->flow.key);
 	struct flow_set set;
 	struct flow *place;
 
@@ -162,7 +162,7 @@ void answer_put(const struct answer *answer)
 
 bool answer_get(const struct flow_key *key, struct answer *out)
 {
-	const __u32 index = set_of(key);
+	const __u32 index = answer_set(key);
 	struct flow_set set;
 	struct flow *place;
 

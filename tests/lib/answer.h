@@ -21,6 +21,9 @@ struct answer answer_of(const struct frame *arrives, int in, const struct frame 
 /* The key of the frame as it arrives there. */
 struct flow_key answer_key(const struct frame *arrives, int in);
 
+/* The set that the key lies in. */
+__u32 answer_set(const struct flow_key *key);
+
 void answer_put(const struct answer *answer);
 /* False: there is none. */
 bool answer_get(const struct flow_key *key, struct answer *out);
