@@ -5,6 +5,7 @@
  */
 #include <linux/in.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "kern/tcattach.h"
 #include "lib/ends.h"
@@ -176,6 +177,38 @@ static void what_an_answer_made_established_does_not_leave(void **state)
 	ct_expect_none();
 }
 
+static int attach_guard(void **state)
+{
+	struct err err = { 0 };
+
+	(void)state;
+	return tc_attach(dp.eth0, TC_TO_UPLINK, TC_TCX, dp.to_uplink, &err);
+}
+
+/* Where nobody could admit a flow, BPF opens none. */
+static void without_a_guard_the_kernel_opens(void **state)
+{
+	const struct frame asks[] = {
+		frame_udp(POD_A4, 4001, WORLD4, 53), frame_udp(POD_A4, 4002, WORLD4, 53),
+		frame_udp(POD_A4, 4003, WORLD4, 53), frame_udp(POD_A4, 4004, WORLD4, 53),
+	};
+	struct err err = { 0 };
+	struct frame out[4];
+
+	(void)state;
+	ends_rule("post", "ip saddr 10.244.0.0/16 masquerade");
+	for (int i = 0; i < 4; i++)
+		out[i] = ends_forwarded(frame_udp(NODE4, 4001 + i, WORLD4, 53), ends.world);
+	assert_int_equal(tc_detach(dp.eth0, TC_TO_UPLINK, &err), 0);
+	ends_carry(ends.pod_a, asks[0], ends.world, out[0], REASON_PASS_INSERTED);
+	usleep(100000);		/* the packet may still be on its way */
+	ends_carry(ends.pod_a, asks[1], ends.world, out[1], REASON_PASS_UNGUARDED);
+	/* It is back, and hears of the next. */
+	assert_int_equal(attach_guard(NULL), 0);
+	ends_carry(ends.pod_a, asks[2], ends.world, out[2], REASON_PASS_UNGUARDED);
+	ends_carry(ends.pod_a, asks[3], ends.world, out[3], REASON_PASS_INSERTED);
+}
+
 static int back_to_eth0(void **state)
 {
 	(void)state;
@@ -214,6 +247,7 @@ int main(void)
 		EACH(nor_by_an_error),
 		EACH(what_is_let_out_at_the_second_try_is_answered),
 		THEN(what_an_answer_made_established_does_not_leave, attach_to_pod),
+		THEN(without_a_guard_the_kernel_opens, attach_guard),
 		THEN(a_flow_ends_that_leaves_with_another_uplinks_address, back_to_eth0),
 	};
 

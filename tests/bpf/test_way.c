@@ -136,7 +136,8 @@ static void nowhere_if_the_entry_has_time_outs_of_its_own(void **state)
 	const struct frame back_out = ends_forwarded(frame_udp(NODE4, 8053, WORLD4, 999), ends.world);
 
 	(void)state;
-	run("nft 'add ct timeout inet t own { protocol udp; l3proto ip; policy = { unreplied : 100, replied : 200 }; }'");
+	run("nft 'add ct timeout inet t own "
+	    "{ protocol udp; l3proto ip; policy = { unreplied : 100, replied : 200 }; }'");
 	ends_rule("pre", "ip daddr " NODE4 " udp dport 8053 dnat ip to " POD_A4 ":53");
 	ends_rule("forward", "ct state new ct timeout set \"own\"");
 	ends_carry(ends.world, sent(), ends.pod_a, expected(), REASON_UPLINK_PASS);
