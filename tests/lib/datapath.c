@@ -127,6 +127,7 @@ int dp_tear_down(void **state)
 {
 	(void)state;
 	ctnat_bpf__destroy(skel);
+	skel = NULL;
 	return 0;
 }
 
