@@ -78,7 +78,7 @@ static __always_inline struct nf_conn *ct_of_leaving(struct __sk_buff *skb,
 }
 
 /* At an uplink, for a packet that was told of as `opened`, and may leave for this reason. */
-static __noinline enum reason admit(struct __sk_buff *skb, enum reason reason)
+__noinline int admit(struct __sk_buff *skb, int reason)
 {
 	const struct nf_conn *seen;
 	struct nf_conn *ct;

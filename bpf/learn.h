@@ -186,13 +186,14 @@ static __noinline void await_acknowledgment(const struct flow_key *leaves, __u32
 
 /*
  * Makes the answer, if one is waited for: ingress left "stack", under a generation that still
- * holds. An answer that was here before and says the same is only given another second.
+ * holds. An answer that was here before and says the same was not learned, but renewed.
  */
 static __noinline void answer(struct __sk_buff *skb, const struct leaving *leaving,
 			      struct flow *new)
 {
 	const struct flow_key *leaves = &leaving->plain.key;
 	struct flow *old = flow_find(&new->key);
+	bool renewal;
 
 	if (!old || old->way != WAY_STACK || !is_current(old, leaving->generation))
 		return;
@@ -208,13 +209,9 @@ static __noinline void answer(struct __sk_buff *skb, const struct leaving *leavi
 	set_deltas(new, &new->key, leaves);
 	if (!new->mtu || bpf_skb_load_bytes(skb, 0, new->dst_mac, 2 * MAC_LEN) < 0)
 		return;
-	if (same_way(old, new)) {
-		old->until = new->until;
-		old->way = new->way;
-	} else {
-		flow_put(new);
+	renewal = same_way(old, new);
+	if (!flow_put(new) && !renewal)
 		count(skb, REASON_LEARNED);
-	}
 }
 
 /* The pod's record, read after the epochs: a DEL that we do not see now has yet to count up. */
@@ -225,29 +222,34 @@ static __always_inline bool is_pods(const struct __sk_buff *skb, const struct ad
 	return pod && pod->state != STATE_DYING;
 }
 
-/* Conntrack was asked about the packet; it has come through the stack, and leaves. */
-static __noinline void learn(struct __sk_buff *skb, const struct config *cfg, bool to_pod)
+/*
+ * Conntrack was asked about the packet; it has come through the stack, and leaves. Not static: then
+ * the verifier looks at it once, not again for every way in which it is come to.
+ */
+__noinline int learn(struct __sk_buff *skb, bool to_pod)
 {
+	struct config *cfg = bpf_map_lookup_elem(&config, &(__u32){ 0 });
 	struct leaving leaving = { .in = skb->ingress_ifindex, .to_pod = to_pod };
 	struct flow new = {};
 
-	if (!leaving.in || leaving.in == skb->ifindex || !parse_plain(skb, &leaving.plain))
-		return;
+	if (!cfg || !leaving.in || leaving.in == skb->ifindex || !parse_plain(skb, &leaving.plain))
+		return 0;
 	leaving.generation = generation_of(cfg, leaving.in);
 	leaving.out_epoch = epoch_of(skb->ifindex);
 	/* from one uplink to another it is no pod's flow */
 	if (to_pod ? !is_pods(skb, &leaving.plain.key.dst) :
 	    bpf_map_lookup_elem(&uplinks, &leaving.in) != NULL)
-		return;
+		return 0;
 	/* what a pod sends meets somebody behind us, and so the stack: conntrack shall see both
 	 * directions, or it would wait for acknowledgments in vain */
 	if (to_pod && classifiers(device_of(skb), false) > 1)
-		return;
+		return 0;
 	if (!recall(skb, cfg, &leaving, &new.key))
-		return;
+		return 0;
 	answer(skb, &leaving, &new);
 	if (!to_pod && flow_proto(&new.key) == IPPROTO_TCP)
 		await_acknowledgment(&leaving.plain.key, skb->ifindex);
+	return 0;
 }
 
 /* For a packet that leaves: what ingress told us of it, if anything. It is for nobody else. */
