@@ -188,6 +188,8 @@ static __always_inline enum reason take_short_way(struct __sk_buff *skb, const s
 	reason = judge_answer(skb, cfg, plain, flow);
 	if (reason != REASON_SHORT_OUT && reason != REASON_SHORT_POD)
 		return reason;
+	if (test_race)
+		__sync_fetch_and_add(&flow->version, 2);
 	rewrite_ethernet(plain->eth, flow);
 	if (plain->v4)
 		rewrite_ipv4(plain->ip, flow);
