@@ -87,7 +87,7 @@ addresses() { jq -r '.ips[]?.address' "$DIR"/*."$1"; }
 	same "$(in_node nft -j list tables | jq '[.nftables[] | .table | select(.)] | length')" 1 "tables"
 	same "$(in_node mount -t bpf | wc -l)" 1 "mounts of bpffs"
 	same "$(in_node bpftool -j net show | jq '[.[].tc[] | select(.devname | startswith("ctn"))] | "\(length) \(unique_by(.id) | length)"')" \
-		'"20 1"' "programs on links, and distinct ones"
+		'"40 2"' "programs on links, and distinct ones"
 	same "$(ask 7 udp $SERVER4 --sport 40001)" "$NODE4 40001"
 }
 
