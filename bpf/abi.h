@@ -217,13 +217,20 @@ struct flow {			/* two cache lines: what tells whether, and what tells how */
 	__u16 header_delta;	/* what the rewrite adds to the sum of the IPv4 header, */
 	__u16 segment_delta;	/* of the segment, pseudo header included, and of the */
 	__u16 address_delta;	/* pseudo header alone: ones' complement, as in memory */
-	__u16 reserved[3];
+	__u16 reserved;
+	__u32 met;		/* bpf_jiffies64(), lower half: of the packet it was learned from */
 };
 
-#define FLOW_WAYS	2	/* a flow may lie in any place of its set */
+#define FLOW_WAYS	8	/* a flow may lie in any place of its set */
 
 struct flow_set {
 	struct flow flow[FLOW_WAYS];
+};
+
+/* flow_tags: number of a set -> what may lie in its places. */
+union flow_tags {
+	__u8 tag[FLOW_WAYS];	/* bits of the flow's hash; 0: nothing ever did */
+	__u64 all;
 };
 
 /* guards: ifindex % GUARDS -> does the uplink's guard see what from_pod opens, are its addresses
@@ -368,7 +375,7 @@ struct sysctl_value {
 #define UPLINKS_MAX	64
 #define BUDGETS_MAX	4096	/* links that insert within the same second */
 #define SYSCTLS_MAX	256
-#define FLOW_SETS	131072	/* power of two; of FLOW_WAYS answers, one for a flow's direction */
+#define FLOW_SETS	32768	/* power of two; of FLOW_WAYS answers, one for a flow's direction */
 #define GUARDS		64	/* power of two */
 #define EPOCHS		4096	/* power of two; devices share one, which costs a detour */
 

@@ -40,54 +40,47 @@ static __always_inline bool awaits_admission(unsigned long status)
 	return level == LEVEL_FULL && is_bpfs(status) && !(status & IPS_ADMITTED);
 }
 
-/* The same entry, acquired: a program may change none that it did not look up. */
-static __always_inline struct nf_conn *ct_acquire(struct __sk_buff *skb, const struct nf_conn *ct,
-						  bool v4)
+/*
+ * A packet's entry, acquired: a program may change none that it did not look up. *came: the tuple
+ * of the packet's direction, as it arrived. By that one, and not by its inverse, because it was
+ * looked up just now: its place in conntrack's table is still in the cache.
+ */
+static __always_inline struct nf_conn *ct_acquire(struct __sk_buff *skb, const struct nf_conn *seen,
+						  __u8 info, struct flow_key *came, __u8 *dir)
 {
-	struct nf_conntrack_tuple *tuple;
-	union nf_inet_addr from, to;
-	struct flow_key flow = {};
+	bool v4 = skb->protocol == bpf_htons(ETH_P_IP);
+	const struct nf_conntrack_tuple *tuple;
+	struct tuple_end src, dst;
 	struct ct_key key;
-	__u8 dir;
 
-	tuple = __builtin_preserve_access_index(
-		&((struct nf_conn *)ct)->tuplehash[CT_DIR_ORIGINAL].tuple);
-	bpf_core_read(&from, sizeof(from), &tuple->src.u3);
-	bpf_core_read(&to, sizeof(to), &tuple->dst.u3);
-	copy_addr(&flow.src, &from, v4);
-	copy_addr(&flow.dst, &to, v4);
-	flow.sport = BPF_CORE_READ(tuple, src.u.all);
-	flow.dport = BPF_CORE_READ(tuple, dst.u.all);
-	flow.arrival = arrival(0, BPF_CORE_READ(tuple, dst.protonum));
-	key = key_of_arrival(&flow);
-	return ct_lookup(skb, &key, &dir);
-}
-
-/* The entry of a packet that leaves translated: of a plain one by what it says itself. */
-static __always_inline struct nf_conn *ct_of_leaving(struct __sk_buff *skb,
-						     const struct nf_conn *ct)
-{
-	struct plain plain;
-	struct ct_key key;
-	__u8 dir;
-
-	if (!parse_plain(skb, &plain))
-		return ct_acquire(skb, ct, skb->protocol == bpf_htons(ETH_P_IP));
-	key = key_of_inverse(&plain.key);
-	return ct_lookup(skb, &key, &dir);
+	if (info >= IP_CT_IS_REPLY)
+		tuple = &seen->tuplehash[CT_DIR_REPLY].tuple;
+	else
+		tuple = &seen->tuplehash[CT_DIR_ORIGINAL].tuple;
+	if (bpf_core_read(&src, sizeof(src), &tuple->src) ||
+	    bpf_core_read(&dst, sizeof(dst), &tuple->dst))
+		return NULL;
+	copy_addr(&came->src, &src.addr, v4);
+	copy_addr(&came->dst, &dst.addr, v4);
+	came->sport = src.port;
+	came->dport = dst.port;
+	came->arrival = arrival(skb->ingress_ifindex, dst.proto);
+	key = key_of_arrival(came);
+	return ct_lookup(skb, &key, dir);
 }
 
 /* At an uplink, for a packet that was told of as `opened`, and may leave for this reason. */
 __noinline int admit(struct __sk_buff *skb, int reason)
 {
 	const struct nf_conn *seen;
+	struct flow_key came;
 	struct nf_conn *ct;
-	__u8 info;
+	__u8 info, dir;
 
 	seen = entry_of(skb, &info);
 	if (!seen)
 		return reason;
-	ct = ct_of_leaving(skb, seen);
+	ct = ct_acquire(skb, seen, info, &came, &dir);
 	if (!ct)
 		return reason;
 	if (awaits_admission(ct->status)) {
@@ -107,8 +100,9 @@ __noinline int admit(struct __sk_buff *skb, int reason)
 static __noinline enum reason judge_answer_to(struct __sk_buff *skb)
 {
 	const struct nf_conn *seen;
+	struct flow_key came;
 	struct nf_conn *ct;
-	__u8 info;
+	__u8 info, dir;
 
 	if (level != LEVEL_FULL || !skb->ingress_ifindex)
 		return GO_ON;
@@ -116,7 +110,7 @@ static __noinline enum reason judge_answer_to(struct __sk_buff *skb)
 	if (!seen || (info != IP_CT_ESTABLISHED_REPLY && info != IP_CT_RELATED_REPLY) ||
 	    !awaits_admission(BPF_CORE_READ(seen, status)))
 		return GO_ON;
-	ct = ct_acquire(skb, seen, skb->protocol == bpf_htons(ETH_P_IP));
+	ct = ct_acquire(skb, seen, info, &came, &dir);
 	if (ct) {
 		bpf_ct_change_timeout(ct, 0);
 		bpf_ct_release(ct);

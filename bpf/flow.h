@@ -22,8 +22,8 @@
  * What ends an answer's validity:
  *
  *	time		One second after conntrack was last asked. It is not asked before that, so
- *			what happens behind our back (conntrack -D, a rule, a route, a neighbour) is
- *			followed within a second.
+ *			what happens behind our back (conntrack -D, a route, a neighbour) is
+ *			followed within a second; a firewall's rule within five, see below.
  *	generation	The sum of three counters: of the configuration, and the epochs of the two
  *			devices that a packet passes. Whoever voids what is known of one of them
  *			counts up. A generation is read *before* conntrack is asked and before a
@@ -33,26 +33,33 @@
  *
  * Renewal differs by what stands behind the device:
  *
- *	wire	One packet a second goes through the stack again, and the answer is made anew. It
- *		meets the firewall, keeps neighbour discovery alive (a MAC that changes silently
- *		would else be a black hole for ever), and refreshes the entry by the kernel's rules.
+ *	wire	Conntrack and the FIB are asked: entry, route, MTU, neighbour and our address are
+ *		as they were. Every fourth second or so, and whenever something is not, a packet
+ *		goes through the stack again, and the answer is made anew. It meets the firewall,
+ *		keeps neighbour discovery alive (a MAC that changes silently would else be a black
+ *		hole for ever), and refreshes the entry by the kernel's rules.
  *	peer	A pod on this node, behind a veth's queue: a packet through the stack would be
  *		overtaken by those that follow. Conntrack alone is asked, and as nobody else does,
  *		we refresh the entry with the administrator's own time-out.
  *
  * `flows` is an array of small sets, and the hash is our own, because on this path a call is what
  * costs most: a look-up in a hash map makes two. A flow may lie in any place of its set, and takes
- * one whose second is over; if there is none, it has to do without an answer.
+ * one whose second is over; if there is none, it has to do without an answer. What costs next is
+ * memory that no cache holds: `flow_tags` has some bits of each place's hash, so that a new flow
+ * touches none of it. A tag is a hint; what lies there is judged by its key.
  *
  * One CPU at a time writes a place: it makes `version` odd, and even again when it is done. A
  * reader looks at it before and after: a packet that was rewritten by halves of two answers is
- * dropped. `way` and `until` alone are also written in place, which changes nothing of what a
- * reader may be using.
+ * dropped. `way` and `until` alone are also written in place: "stack" may be said of any flow, and
+ * another second of one that is in use.
  */
 #include "kfunc_ct.h"
 #include "maps.h"
 #include "pkt.h"
 #include "stats.h"
+
+/* When a flow that leaves by the wire met the stack so long ago, its next renewal does again. */
+#define MEET_SECONDS	4
 
 #define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
 
@@ -72,16 +79,33 @@ static __always_inline __u8 flow_proto(const struct flow_key *key)
 }
 
 /* NH (RFC 4418, 5.2.1), with a secret of each load's own: nobody can choose flows that meet. */
-static __always_inline struct flow_set *flow_set_of(const struct flow_key *key)
+static __always_inline __u64 flow_hash(const struct flow_key *key)
 {
 	const __u64 *word = (const void *)key;
 	__u64 hash = (word[0] + flow_seed[0]) * (word[1] + flow_seed[1]) +
 		     (word[2] + flow_seed[2]) * (word[3] + flow_seed[3]) +
 		     (word[4] + flow_seed[4]) * 0x9e3779b97f4a7c15;
-	__u32 index = (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> 47;
 
-	_Static_assert(FLOW_SETS == 1 << 17, "the index has 17 bits");
-	return bpf_map_lookup_elem(&flows, &index);
+	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15;
+}
+
+/* Where a flow may lie, and the tag that it has there. */
+struct flow_home {
+	struct flow_set *set;
+	union flow_tags *tags;
+	__u8 tag;		/* never 0: that is a place where no flow has been */
+};
+
+static __always_inline bool flow_home(const struct flow_key *key, struct flow_home *home)
+{
+	__u64 hash = flow_hash(key);
+	__u32 index = hash >> 49;
+
+	_Static_assert(FLOW_SETS == 1 << 15, "the index has 15 bits");
+	home->tag = hash >> 40 | 1;
+	home->tags = bpf_map_lookup_elem(&flow_tags, &index);
+	home->set = bpf_map_lookup_elem(&flows, &index);
+	return home->tags && home->set;
 }
 
 static __always_inline bool same_key(const struct flow_key *a, const struct flow_key *b)
@@ -91,46 +115,59 @@ static __always_inline bool same_key(const struct flow_key *a, const struct flow
 	return x[4] == y[4] && x[1] == y[1] && x[3] == y[3] && x[0] == y[0] && x[2] == y[2];
 }
 
+#define EACH_TAG 0x0101010101010101ull	/* one bit of each tag */
+
+/* Of the places that have this tag the last bit each, the first place's for certain. */
+static __always_inline __u64 tag_matches(__u64 tags, __u8 tag)
+{
+	__u64 differs = tags ^ tag * EACH_TAG;
+
+	return (differs - EACH_TAG) & ~differs & EACH_TAG << 7;
+}
+
+/* The first place among matches, of which there is one. */
+static __always_inline struct flow *first_place(struct flow_set *set, __u64 matches)
+{
+	__u64 bit = (matches & -matches) >> 7;
+
+	return &set->flow[bit * 0x0001020304050607 >> 56 & (FLOW_WAYS - 1)];
+}
+
+static __always_inline struct flow *flow_in(const struct flow_home *home,
+					    const struct flow_key *key)
+{
+	__u64 matches = tag_matches(READ_ONCE(home->tags->all), home->tag);
+	struct flow *flow;
+
+	if (!matches)
+		return NULL;
+	flow = first_place(home->set, matches);
+	if (same_key(&flow->key, key))
+		return flow;
+	matches &= matches - 1;		/* two tags may be the same; three are too rare to care */
+	if (!matches)
+		return NULL;
+	flow = first_place(home->set, matches);
+	return same_key(&flow->key, key) ? flow : NULL;
+}
+
 /* An answer, or NULL. */
 static __always_inline struct flow *flow_find(const struct flow_key *key)
 {
-	struct flow_set *set = flow_set_of(key);
+	struct flow_home home;
 
-	if (!set)
-		return NULL;
-#pragma unroll
-	for (int i = 0; i < FLOW_WAYS; i++) {
-		if (same_key(&set->flow[i].key, key))
-			return &set->flow[i];
-	}
-	return NULL;
+	return flow_home(key, &home) ? flow_in(&home, key) : NULL;
+}
+
+static __always_inline __u8 *tag_of(const struct flow_home *home, const struct flow *place)
+{
+	return &home->tags->tag[(place - home->set->flow) & (FLOW_WAYS - 1)];
 }
 
 /* Within its second: not after it, nor, as the clock wraps, ages before it. */
 static __always_inline bool is_fresh(const struct flow *flow, __u32 now)
 {
 	return flow->until - now - 1 < hz;
-}
-
-/* The place where the flow is, or else one whose answer is over, or NULL. */
-static __always_inline struct flow *flow_place(const struct flow_key *key)
-{
-	struct flow_set *set = flow_set_of(key);
-	__u32 now = jiffies_now();
-
-	if (!set)
-		return NULL;
-#pragma unroll
-	for (int i = 0; i < FLOW_WAYS; i++) {
-		if (same_key(&set->flow[i].key, key))
-			return &set->flow[i];
-	}
-#pragma unroll
-	for (int i = 0; i < FLOW_WAYS; i++) {
-		if (!is_fresh(&set->flow[i], now))
-			return &set->flow[i];
-	}
-	return NULL;
 }
 
 /* True: the place is ours to write, until flow_release(). */
@@ -147,29 +184,55 @@ static __always_inline void flow_release(struct flow *place)
 	__sync_fetch_and_add(&place->version, 1);
 }
 
-/* Puts the answer where it belongs. If another CPU writes there just now, it is not put: the next
- * packet will see to it. */
-static __noinline int flow_put(struct flow *answer)
+/* The place where the flow is, or else one whose answer is over, or NULL. */
+static __always_inline struct flow *flow_place(const struct flow_home *home,
+					       const struct flow_key *key)
 {
-	struct flow *place = flow_place(&answer->key);
+	struct flow *flow = flow_in(home, key);
+	__u32 now = jiffies_now();
+	__u64 unused;
 
+	if (flow)
+		return flow;
+	unused = tag_matches(READ_ONCE(home->tags->all), 0);
+	if (unused)
+		return first_place(home->set, unused);
+	for (int i = 0; i < FLOW_WAYS; i++) {
+		if (!is_fresh(&home->set->flow[i], now))
+			return &home->set->flow[i];
+	}
+	return NULL;
+}
+
+/* The place where the flow's answer belongs, ours to write until flow_release(). NULL: there is
+ * none, or another CPU writes there just now; the next packet will see to it. */
+static __always_inline struct flow *flow_take(const struct flow_key *key)
+{
+	struct flow_home home;
+	struct flow *place;
+
+	if (!flow_home(key, &home))
+		return NULL;
+	place = flow_place(&home, key);
 	if (!place || !flow_claim(place))
-		return -1;
-	answer->version = place->version;
-	*place = *answer;
-	flow_release(place);
-	return 0;
+		return NULL;
+	*tag_of(&home, place) = home.tag;
+	return place;
 }
 
 /* An answer that is no more: no packet has such a key. */
 static __noinline int flow_delete(const struct flow_key *key)
 {
-	struct flow *flow = flow_find(key);
+	struct flow_home home;
+	struct flow *flow;
 
+	if (!flow_home(key, &home))
+		return -1;
+	flow = flow_in(&home, key);
 	if (!flow || !flow_claim(flow))
 		return -1;
 	flow->key.arrival = 0;
-	flow->until = jiffies_now() - hz;
+	*tag_of(&home, flow) = 0;
 	flow_release(flow);
 	return 0;
 }

@@ -73,8 +73,30 @@ struct sk_buff {
 
 #define RTAX_MTU_INDEX	1	/* RTAX_MTU - 1: linux/rtnetlink.h wants the libc */
 
-/* The context itself as the kernel's own type, at no cost. 6.2 and newer: `kernel_cast` says so. */
+/* The context itself as the kernel's own type, and any address as one of the kernel's types, both
+ * at no cost. 6.2 and newer: `kernel_cast` says so. */
 extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
+extern void *bpf_rdonly_cast(const void *address, __u32 type) __ksym __weak;
+
+/* A field of the kernel's: a load where the verifier knows what the pointer is, a call before. */
+#define LOAD(pointer, field)                                                                      \
+	({                                                                                        \
+		typeof((pointer)->field) value_;                                                  \
+		if (kernel_cast)                                                                  \
+			value_ = (pointer)->field;                                                \
+		else                                                                              \
+			bpf_core_read(&value_, sizeof(value_), &(pointer)->field);                \
+		value_;                                                                           \
+	})
+
+#define AS(type, address)                                                                         \
+	((type *)(kernel_cast ? bpf_rdonly_cast(address, bpf_core_type_id_kernel(type)) :   \
+				      (address)))
+
+static __always_inline struct sk_buff *kernel_skb(struct __sk_buff *ctx)
+{
+	return kernel_cast ? bpf_cast_to_kern_ctx(ctx) : (void *)ctx;
+}
 
 /* Those that packets on their way through the node may meet. */
 static __always_inline __u32 ipsec_policies(const struct net *net)
@@ -101,12 +123,8 @@ static __always_inline __u8 checksum_kind(struct __sk_buff *ctx)
  * alone, and what it is to the packet. NULL: none. */
 static __always_inline const struct nf_conn *entry_of(struct __sk_buff *ctx, __u8 *info)
 {
-	unsigned long nfct;
+	unsigned long nfct = LOAD(kernel_skb(ctx), _nfct);
 
-	if (kernel_cast)
-		nfct = ((struct sk_buff *)bpf_cast_to_kern_ctx(ctx))->_nfct;
-	else
-		nfct = BPF_CORE_READ((struct sk_buff *)ctx, _nfct);
 	*info = nfct & 7;
 	return (const void *)(nfct & ~7ul);
 }
@@ -127,7 +145,7 @@ static __always_inline bool has_ipsec(struct __sk_buff *ctx)
 
 static __always_inline struct net_device *device_of(struct __sk_buff *ctx)
 {
-	return BPF_CORE_READ((struct sk_buff *)ctx, dev);
+	return LOAD(kernel_skb(ctx), dev);
 }
 
 /*
@@ -144,24 +162,28 @@ static __always_inline __u32 classifiers(struct net_device *dev, bool egress)
 	__u32 n = 0;
 
 	if (bpf_core_field_exists(dev->tcx_ingress)) {
-		entry = egress ? BPF_CORE_READ(dev, tcx_egress) : BPF_CORE_READ(dev, tcx_ingress);
-		bundle = BPF_CORE_READ(entry, parent);
-		tcx = (void *)bundle - bpf_core_field_offset(struct tcx_entry, bundle);
-		n = BPF_CORE_READ(bundle, count);
-		miniq = BPF_CORE_READ(tcx, miniq);
+		entry = egress ? LOAD(dev, tcx_egress) : LOAD(dev, tcx_ingress);
+		if (!entry)
+			return 0;
+		bundle = LOAD(entry, parent);
+		n = LOAD(bundle, count);
+		tcx = AS(struct tcx_entry,
+			 (void *)bundle - bpf_core_field_offset(struct tcx_entry, bundle));
+		miniq = LOAD(tcx, miniq);
 	} else {
-		miniq = egress ? BPF_CORE_READ(dev, miniq_egress) :
-				 BPF_CORE_READ(dev, miniq_ingress);
+		miniq = egress ? LOAD(dev, miniq_egress) : LOAD(dev, miniq_ingress);
 	}
-	filter = BPF_CORE_READ(miniq, filter_list);
+	filter = miniq ? LOAD(miniq, filter_list) : NULL;
 	if (filter)
-		n += BPF_CORE_READ(filter, next) ? 2 : 1;
+		n += LOAD(filter, next) ? 2 : 1;
 	return n;
 }
 
 static __always_inline bool has_queue(struct net_device *dev)
 {
-	return BPF_CORE_READ(dev, qdisc, enqueue) != NULL;
+	struct Qdisc *qdisc = LOAD(dev, qdisc);
+
+	return qdisc && LOAD(qdisc, enqueue);
 }
 
 /*
@@ -171,16 +193,16 @@ static __always_inline bool has_queue(struct net_device *dev)
  */
 static __always_inline bool route_mtu(struct __sk_buff *ctx, __u32 *mtu)
 {
-	unsigned long ref = BPF_CORE_READ((struct sk_buff *)ctx, _skb_refdst);
-	const struct dst_entry *dst = (const void *)(ref & ~1ul);
+	unsigned long ref = LOAD(kernel_skb(ctx), _skb_refdst);
+	struct dst_entry *dst = AS(struct dst_entry, (void *)(ref & ~1ul));
 	const __u32 *metrics;
 
 	*mtu = 0;
-	if (!dst || BPF_CORE_READ(dst, lwtstate))
+	if (!(ref & ~1ul) || LOAD(dst, lwtstate))
 		return false;
-	if (bpf_core_field_exists(dst->xfrm) && BPF_CORE_READ(dst, xfrm))
+	if (bpf_core_field_exists(dst->xfrm) && LOAD(dst, xfrm))
 		return false;
-	metrics = (const void *)(BPF_CORE_READ(dst, _metrics) & ~3ul);
+	metrics = (const void *)(LOAD(dst, _metrics) & ~3ul);
 	return !bpf_probe_read_kernel(mtu, sizeof(*mtu), metrics + RTAX_MTU_INDEX);
 }
 

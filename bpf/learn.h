@@ -18,19 +18,6 @@ struct leaving {
 	bool to_pod;
 };
 
-static __always_inline void copy_tuple(struct flow_key *to, const struct nf_conntrack_tuple *from,
-				       bool v4)
-{
-	union nf_inet_addr addr;
-
-	addr = from->src.u3;
-	copy_addr(&to->src, &addr, v4);
-	addr = from->dst.u3;
-	copy_addr(&to->dst, &addr, v4);
-	to->sport = from->src.u.all;
-	to->dport = from->dst.u.all;
-}
-
 /*
  * Do the entry's NAT bits explain what differs between the packet as it came and as it leaves? If
  * not, somebody else translates (IPVS), by rules that we do not know.
@@ -85,39 +72,33 @@ static __always_inline bool is_bare_ack(const struct __sk_buff *skb, const struc
 }
 
 /*
- * Asks conntrack about the packet as it leaves: its inverse is the tuple of the other direction.
- * True: an established flow whose packets may take the short way, and *came is how this one
- * arrived.
+ * Asks conntrack about the packet: the entry by which the stack translated it has the tuple by
+ * which it came, and the inverse of how it leaves. True: an established flow whose packets may take
+ * the short way, and *came is how this one arrived.
  */
 static __noinline bool recall(struct __sk_buff *skb, const struct config *cfg,
 			      const struct leaving *leaving, struct flow_key *came)
 {
 	const struct flow_key *leaves = &leaving->plain.key;
-	struct ct_key key = key_of_inverse(leaves);
+	__u8 proto = flow_proto(leaves), info, dir;
+	const struct nf_conn *seen;
 	struct nf_conn *ct;
 	bool may, fixed;
-	__u8 dir;
 
-	ct = ct_lookup(skb, &key, &dir);
+	seen = entry_of(skb, &info);
+	if (!seen)
+		return false;
+	ct = ct_acquire(skb, seen, info, came, &dir);
 	if (!ct)
 		return false;
-	came->arrival = arrival(leaving->in, key.proto);
-	/* twice the same: the verifier takes no index but a constant */
-	if (dir == CT_DIR_ORIGINAL) {
-		dir = CT_DIR_REPLY;
-		copy_tuple(came, &ct->tuplehash[CT_DIR_REPLY].tuple, leaving->plain.v4);
-	} else {
-		dir = CT_DIR_ORIGINAL;
-		copy_tuple(came, &ct->tuplehash[CT_DIR_ORIGINAL].tuple, leaving->plain.v4);
-	}
-	may = is_established(ct, key.proto) && may_be_short(ct, key.proto, cfg) &&
-	      is_explained(ct, dir, came, leaves);
+	may = is_established(ct, proto) && may_be_short(ct, proto, cfg) &&
+	      leaves_as(ct, dir, leaves) && is_explained(ct, dir, came, leaves);
 	fixed = has_extension(ct, bpf_core_enum_value(enum nf_ct_ext_id, NF_CT_EXT_TIMEOUT));
 	/* between pods we refresh the entry, and know no time-out but the common ones */
 	if (leaving->to_pod && fixed)
 		may = false;
 	if (may && !fixed && (leaving->to_pod || is_bare_ack(skb, &leaving->plain)))
-		refresh(ct, key.proto);
+		refresh(ct, proto);
 	if (may && !leaving->to_pod && dir == CT_DIR_ORIGINAL && is_bpfs(ct->status) &&
 	    is_misplaced(skb->ifindex, &leaves->src)) {
 		may = false;
@@ -150,20 +131,6 @@ static __always_inline enum flow_way way_of(struct __sk_buff *skb, const struct 
 										   WAY_WIRE;
 }
 
-static __always_inline bool same_macs(const struct flow *a, const struct flow *b)
-{
-	const __u32 *x = (const void *)a->dst_mac, *y = (const void *)b->dst_mac;
-
-	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2];
-}
-
-static __always_inline bool same_way(const struct flow *a, const struct flow *b)
-{
-	return a->generation == b->generation && a->ifindex == b->ifindex && a->mtu == b->mtu &&
-	       a->priority == b->priority && a->ports == b->ports && addr_equal(&a->src, &b->src) &&
-	       addr_equal(&a->dst, &b->dst) && same_macs(a, b);
-}
-
 /*
  * Data that leaves by an uplink gives the entry the time-out of what nobody has acknowledged.
  * Conntrack, which misses most of the connection, will not see that somebody does: the next packet
@@ -184,34 +151,55 @@ static __noinline void await_acknowledgment(const struct flow_key *leaves, __u32
 		flow->until = jiffies_now();
 }
 
+/* A way that a packet was seen to take. */
+struct way {
+	__u32 mtu;
+	__u32 priority;
+	__u8 macs[2 * MAC_LEN];
+};
+
+static __always_inline bool same_way(const struct flow *flow, __u32 out, const struct way *way,
+				     const struct flow_key *leaves)
+{
+	return flow->ifindex == out && flow->mtu == way->mtu && flow->priority == way->priority &&
+	       flow->ports == leaves->ports && addr_equal(&flow->src, &leaves->src) &&
+	       addr_equal(&flow->dst, &leaves->dst) &&
+	       mac_equal(flow->dst_mac, way->macs) &&
+	       mac_equal(flow->src_mac, way->macs + MAC_LEN);
+}
+
 /*
  * Makes the answer, if one is waited for: ingress left "stack", under a generation that still
  * holds. An answer that was here before and says the same was not learned, but renewed.
  */
 static __noinline void answer(struct __sk_buff *skb, const struct leaving *leaving,
-			      struct flow *new)
+			      const struct flow_key *came)
 {
+	struct way way = { .mtu = way_mtu(skb), .priority = skb->priority };
 	const struct flow_key *leaves = &leaving->plain.key;
-	struct flow *old = flow_find(&new->key);
-	bool renewal;
+	struct flow *flow = flow_find(came);
 
-	if (!old || old->way != WAY_STACK || !is_current(old, leaving->generation))
+	if (!flow || flow->way != WAY_STACK || !is_current(flow, leaving->generation) || !way.mtu ||
+	    bpf_skb_load_bytes(skb, 0, way.macs, sizeof(way.macs)) < 0 || !flow_claim(flow))
 		return;
-	new->until = jiffies_now() + hz;
-	new->generation = leaving->generation + leaving->out_epoch;
-	new->way = way_of(skb, leaving);
-	new->ifindex = skb->ifindex;
-	new->mtu = way_mtu(skb);
-	new->src = leaves->src;
-	new->dst = leaves->dst;
-	new->ports = leaves->ports;
-	new->priority = skb->priority;
-	set_deltas(new, &new->key, leaves);
-	if (!new->mtu || bpf_skb_load_bytes(skb, 0, new->dst_mac, 2 * MAC_LEN) < 0)
-		return;
-	renewal = same_way(old, new);
-	if (!flow_put(new) && !renewal)
-		count(skb, REASON_LEARNED);
+	if (same_key(&flow->key, came)) {
+		if (!same_way(flow, skb->ifindex, &way, leaves)) {
+			flow->ifindex = skb->ifindex;
+			flow->mtu = way.mtu;
+			flow->priority = way.priority;
+			flow->src = leaves->src;
+			flow->dst = leaves->dst;
+			flow->ports = leaves->ports;
+			__builtin_memcpy(flow->dst_mac, way.macs, sizeof(way.macs));
+			set_deltas(flow, came, leaves);
+			count(skb, REASON_LEARNED);
+		}
+		flow->generation = leaving->generation + leaving->out_epoch;
+		flow->met = jiffies_now();
+		flow->until = flow->met + hz;
+		flow->way = way_of(skb, leaving);
+	}
+	flow_release(flow);
 }
 
 /* The pod's record, read after the epochs: a DEL that we do not see now has yet to count up. */
@@ -230,7 +218,7 @@ __noinline int learn(struct __sk_buff *skb, bool to_pod)
 {
 	struct config *cfg = bpf_map_lookup_elem(&config, &(__u32){ 0 });
 	struct leaving leaving = { .in = skb->ingress_ifindex, .to_pod = to_pod };
-	struct flow new = {};
+	struct flow_key came;
 
 	if (!cfg || !leaving.in || leaving.in == skb->ifindex || !parse_plain(skb, &leaving.plain))
 		return 0;
@@ -244,10 +232,10 @@ __noinline int learn(struct __sk_buff *skb, bool to_pod)
 	 * directions, or it would wait for acknowledgments in vain */
 	if (to_pod && classifiers(device_of(skb), false) > 1)
 		return 0;
-	if (!recall(skb, cfg, &leaving, &new.key))
+	if (!recall(skb, cfg, &leaving, &came))
 		return 0;
-	answer(skb, &leaving, &new);
-	if (!to_pod && flow_proto(&new.key) == IPPROTO_TCP)
+	answer(skb, &leaving, &came);
+	if (!to_pod && flow_proto(&came) == IPPROTO_TCP)
 		await_acknowledgment(&leaving.plain.key, skb->ifindex);
 	return 0;
 }

@@ -44,6 +44,13 @@ static __always_inline bool addr_equal(const struct addr *a, const struct addr *
 	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2] && x[3] == y[3];
 }
 
+static __always_inline bool mac_equal(const __u8 *a, const __u8 *b)
+{
+	const __u16 *x = (const void *)a, *y = (const void *)b;
+
+	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2];
+}
+
 /* The pod that owns both the address and the veth, or NULL. */
 static __always_inline struct pod *pod_of(const struct __sk_buff *skb, const struct addr *addr)
 {
@@ -63,7 +70,7 @@ static __always_inline enum masq_class class_of(const struct addr *dst)
 /* This second's budget of the veth. NULL only if the map gives no entry: then there is no limit. */
 static __always_inline struct budget *budget_of(const struct __sk_buff *skb)
 {
-	__u64 second = bpf_ktime_get_ns() / 1000000000;
+	__u64 second = bpf_ktime_get_coarse_ns() / 1000000000;
 	struct budget *budget, fresh = { .second = second };
 	__u32 ifindex = skb->ifindex;
 

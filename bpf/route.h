@@ -13,31 +13,29 @@
 #include "pkt.h"
 #include "stats.h"
 
+/* len: of the IP packet, or 0: the MTU does not matter. */
 static __always_inline long fib_ask(struct __sk_buff *skb, const struct pkt *pkt,
-				    const struct addr *dst, __u32 *oif)
+				    const struct addr *dst, __u16 len, struct bpf_fib_lookup *fib)
 {
-	struct bpf_fib_lookup fib = {
+	*fib = (struct bpf_fib_lookup){
 		.l4_protocol = pkt->proto,
 		.sport = pkt->sport,
 		.dport = pkt->dport,
+		.tot_len = len,
 		.ifindex = skb->ifindex,
 	};
-	long ret;
-
 	if (pkt->v4) {
-		fib.family = AF_INET;
-		fib.tos = pkt->tos;
-		fib.ipv4_src = addr_ip(&pkt->src);
-		fib.ipv4_dst = addr_ip(dst);
+		fib->family = AF_INET;
+		fib->tos = pkt->tos;
+		fib->ipv4_src = addr_ip(&pkt->src);
+		fib->ipv4_dst = addr_ip(dst);
 	} else {
-		fib.family = AF_INET6;
-		fib.flowinfo = bpf_htonl((__u32)pkt->tos << 20);
-		__builtin_memcpy(fib.ipv6_src, &pkt->src, sizeof(fib.ipv6_src));
-		__builtin_memcpy(fib.ipv6_dst, dst, sizeof(fib.ipv6_dst));
+		fib->family = AF_INET6;
+		fib->flowinfo = bpf_htonl((__u32)pkt->tos << 20);
+		__builtin_memcpy(fib->ipv6_src, &pkt->src, sizeof(fib->ipv6_src));
+		__builtin_memcpy(fib->ipv6_dst, dst, sizeof(fib->ipv6_dst));
 	}
-	ret = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
-	*oif = fib.ifindex;
-	return ret;
+	return bpf_fib_lookup(skb, fib, sizeof(*fib), 0);
 }
 
 /* The neighbour's state and the MTU are the stack's business. */
@@ -55,9 +53,9 @@ static __always_inline bool is_forwarded(long fib_ret)
 static __always_inline bool is_still_ours(struct __sk_buff *skb, const struct pkt *pkt,
 					  const struct addr *addr)
 {
-	__u32 oif;
+	struct bpf_fib_lookup fib;
 
-	return fib_ask(skb, pkt, addr, &oif) == BPF_FIB_LKUP_RET_NOT_FWDED;
+	return fib_ask(skb, pkt, addr, 0, &fib) == BPF_FIB_LKUP_RET_NOT_FWDED;
 }
 
 /* The uplink's own address is looked at once a second: a flow that is opened with one that the node
@@ -79,15 +77,28 @@ static __always_inline bool is_uplinks_still(struct __sk_buff *skb, const struct
 	return true;
 }
 
+/* Of a packet that leaves by this device with this source. */
+static __always_inline bool is_source_still(struct __sk_buff *skb, const struct pkt *pkt,
+					    const struct addr *src, __u32 oif)
+{
+	struct uplink *uplink = bpf_map_lookup_elem(&uplinks, &oif);
+
+	return uplink && addr_equal(src, pkt->v4 ? &uplink->v4 : &uplink->v6) ?
+	       is_uplinks_still(skb, pkt, src, oif) :
+	       is_still_ours(skb, pkt, src);
+}
+
 /* GO_ON: the flow leaves by uplink *oif, with *egress for its source. */
 static __noinline enum reason find_egress(struct __sk_buff *skb, const struct pkt *pkt,
 					  const struct pod *pod, struct addr *egress,
 					  __u32 *oif)
 {
+	struct bpf_fib_lookup fib;
 	struct uplink *uplink;
 
-	if (!is_forwarded(fib_ask(skb, pkt, &pkt->dst, oif)))
+	if (!is_forwarded(fib_ask(skb, pkt, &pkt->dst, 0, &fib)))
 		return REASON_PASS_LOCAL;
+	*oif = fib.ifindex;
 	uplink = bpf_map_lookup_elem(&uplinks, oif);
 	if (!uplink || uplink->flags & UPLINK_FORMER)
 		return REASON_PASS_NO_UPLINK;

@@ -10,18 +10,15 @@
 #include "flow.h"
 #include "plain.h"
 #include "rewrite.h"
+#include "route.h"
 
 /* ---- what conntrack says --------------------------------------------------------------------- */
 
 static __always_inline bool has_extension(const struct nf_conn *ct, __u64 id)
 {
 	const struct nf_ct_ext *ext = ct->ext;
-	__u8 offset = 0;
 
-	if (!ext)
-		return false;
-	bpf_probe_read_kernel(&offset, sizeof(offset), ext->offset + id);
-	return offset;
+	return ext && *(ext->offset + id);
 }
 
 static __always_inline __s32 jiffies_left(const struct nf_conn *ct)
@@ -100,12 +97,22 @@ static __always_inline bool is_addr(const union nf_inet_addr *in_entry, const st
 	       in_entry->ip6[2] == word[2] && in_entry->ip6[3] == word[3];
 }
 
-/* Is this how packets come that answer those which leave like the answer's? */
+/* Is this how packets come that answer those which leave like that? */
 static __always_inline bool is_inverse(const struct nf_conntrack_tuple *tuple,
-				       const struct flow *leaves)
+				       const struct flow_key *leaves)
 {
 	return tuple->src.u.all == leaves->dport && tuple->dst.u.all == leaves->sport &&
 	       is_addr(&tuple->src.u3, &leaves->dst) && is_addr(&tuple->dst.u3, &leaves->src);
+}
+
+/* The other direction's tuple of an entry: twice the same, for the verifier takes no index but a
+ * constant. */
+static __always_inline bool leaves_as(const struct nf_conn *ct, __u8 dir,
+				      const struct flow_key *leaves)
+{
+	return dir == CT_DIR_ORIGINAL ?
+	       is_inverse(&ct->tuplehash[CT_DIR_REPLY].tuple, leaves) :
+	       is_inverse(&ct->tuplehash[CT_DIR_ORIGINAL].tuple, leaves);
 }
 
 /*
@@ -114,8 +121,14 @@ static __always_inline bool is_inverse(const struct nf_conntrack_tuple *tuple,
  * hang behind us.
  */
 static __noinline bool still_stands(struct __sk_buff *skb, const struct config *cfg,
-				    const struct flow_key *came, const struct flow *answer)
+				    const struct flow_key *came, const struct flow *answer,
+				    bool renews)
 {
+	const struct flow_key leaves = {
+		.src = answer->src,
+		.dst = answer->dst,
+		.ports = answer->ports,
+	};
 	struct ct_key key = key_of_arrival(came);
 	struct nf_conn *ct;
 	bool stands;
@@ -125,16 +138,53 @@ static __noinline bool still_stands(struct __sk_buff *skb, const struct config *
 	if (!ct)
 		return false;
 	stands = is_established(ct, key.proto) && may_be_short(ct, key.proto, cfg) &&
-		 classifiers(device_of(skb), false) <= 1;
-	/* twice the same: the verifier takes no index but a constant */
-	if (dir == CT_DIR_ORIGINAL)
-		stands = stands && is_inverse(&ct->tuplehash[CT_DIR_REPLY].tuple, answer);
-	else
-		stands = stands && is_inverse(&ct->tuplehash[CT_DIR_ORIGINAL].tuple, answer);
+		 classifiers(device_of(skb), false) <= 1 && leaves_as(ct, dir, &leaves);
 	if (stands && answer->way == WAY_PEER)
 		refresh(ct, key.proto);
+	/* by other ways the kernel refreshes, and must not come too late */
+	else if (stands && renews && jiffies_left(ct) <= (__s32)(MEET_SECONDS * hz + hz))
+		stands = false;
 	bpf_ct_release(ct);
 	return stands;
+}
+
+/* Would the stack send it the same way again? Routing sees the destination after translation, the
+ * source before. */
+static __noinline bool still_leads(struct __sk_buff *skb, const struct plain *plain,
+				   const struct flow *answer)
+{
+	const struct pkt pkt = {
+		.v4 = plain->v4,
+		.proto = flow_proto(&plain->key),
+		.tos = plain->tos,
+		.src = plain->key.src,
+		.sport = plain->key.sport,
+		.dport = answer->dport,
+	};
+	struct bpf_fib_lookup fib;
+
+	return fib_ask(skb, &pkt, &answer->dst, plain->len, &fib) == BPF_FIB_LKUP_RET_SUCCESS &&
+	       fib.ifindex == answer->ifindex && fib.mtu_result == answer->mtu &&
+	       mac_equal(fib.dmac, answer->dst_mac) && mac_equal(fib.smac, answer->src_mac) &&
+	       (addr_equal(&pkt.src, &answer->src) ||
+		is_source_still(skb, &pkt, &answer->src, answer->ifindex));
+}
+
+/* Gives an answer another second, if that can be done without the stack. */
+static __always_inline bool renew(struct __sk_buff *skb, const struct config *cfg,
+				  const struct plain *plain, struct flow *flow)
+{
+	__u32 now = jiffies_now();
+
+	if (flow->way != WAY_PEER && now - flow->met >= MEET_SECONDS * hz)
+		return false;
+	if (!still_stands(skb, cfg, &plain->key, flow, true) ||
+	    (flow->way != WAY_PEER && !still_leads(skb, plain, flow))) {
+		flow_delete(&plain->key);
+		return false;
+	}
+	flow->until = now + hz;
+	return true;
 }
 
 /* GO_ON: not by what we know. */
@@ -143,30 +193,24 @@ static __always_inline enum reason judge_answer(struct __sk_buff *skb, const str
 {
 	__u32 generation = generation_of(cfg, skb->ifindex);
 	bool cached = cfg->short_way == SHORT_CACHED;
-	__u32 now = jiffies_now();
+	bool fresh = is_fresh(flow, jiffies_now());
 	enum flow_way way = flow->way;
-	bool to_pod = way == WAY_PEER;
-	bool fresh = is_fresh(flow, now);
 
 	if (!is_current(flow, generation))
 		return GO_ON;
 	if (way == WAY_STACK)
 		return cached && fresh ? REASON_PASS_CACHED : GO_ON;
-	if (!fresh && !to_pod)
-		return GO_ON;
 	if (plain->len > flow->mtu)
-		return REASON_PASS_TOO_BIG;
+		return fresh ? REASON_PASS_TOO_BIG : GO_ON;
 	if (has_ipsec(skb))
 		return GO_ON;
-	if (!fresh || !cached) {
-		if (!still_stands(skb, cfg, &plain->key, flow)) {
-			flow_delete(&plain->key);
-			return GO_ON;
-		}
-		if (to_pod)
-			flow->until = now + hz;
+	if (!fresh && !renew(skb, cfg, plain, flow))
+		return GO_ON;
+	if (fresh && !cached && !still_stands(skb, cfg, &plain->key, flow, false)) {
+		flow_delete(&plain->key);
+		return GO_ON;
 	}
-	return to_pod ? REASON_SHORT_POD : REASON_SHORT_OUT;
+	return way == WAY_PEER ? REASON_SHORT_POD : REASON_SHORT_OUT;
 }
 
 /* Sends a plain packet the short way if there is an answer that says how. GO_ON: there is none. */
@@ -210,7 +254,7 @@ static __always_inline enum reason take_short_way(struct __sk_buff *skb, const s
 static __noinline void note_stack(const struct config *cfg, const struct flow_key *key,
 				  __u32 generation)
 {
-	struct flow *flow, fresh;
+	struct flow *flow;
 
 	if (cfg->short_way == SHORT_OFF)
 		return;
@@ -218,15 +262,17 @@ static __noinline void note_stack(const struct config *cfg, const struct flow_ke
 	if (flow && is_current(flow, generation)) {
 		flow->way = WAY_STACK;
 		flow->until = jiffies_now() + hz;
-	} else {
-		fresh = (struct flow){
-			.key = *key,
-			.until = jiffies_now() + hz,
-			.generation = generation,
-			.way = WAY_STACK,
-		};
-		flow_put(&fresh);
+		return;
 	}
+	flow = flow_take(key);
+	if (!flow)
+		return;
+	flow->key = *key;
+	flow->until = jiffies_now() + hz;
+	flow->generation = generation;
+	flow->way = WAY_STACK;
+	flow->ifindex = 0;
+	flow_release(flow);
 }
 
 /*

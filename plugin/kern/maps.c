@@ -24,6 +24,7 @@ static const struct {
 	[MAP_CONFIG] = { "config", PIN_DATAPATH "/config" },
 	[MAP_BUDGETS] = { "budgets", PIN_DATAPATH "/budgets" },
 	[MAP_FLOWS] = { "flows", PIN_DATAPATH "/flows" },
+	[MAP_FLOW_TAGS] = { "flow_tags", PIN_DATAPATH "/flow_tags" },
 	[MAP_GUARDS] = { "guards", PIN_DATAPATH "/guards" },
 	[MAP_EPOCHS] = { "epochs", PIN_DATAPATH "/epochs" },
 	[MAP_STATS] = { "stats", PIN_DATAPATH "/stats" },

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* How an answer is given another second: to a wire by the stack, to a pod by conntrack. The entries
- * are the kernel's own, by conntrack(8). */
+/* How an answer is given another second: by conntrack alone to a pod, with the FIB to a wire, and by
+ * the stack. The entries are the kernel's own, by conntrack(8). */
 #include <linux/bpf.h>
 #include <string.h>
 
@@ -112,6 +112,97 @@ static void an_answer_to_a_wire_is_renewed_by_the_stack(void **state)
 	/* What the stack was seen to do is still written there, for the case that it does it again. */
 	assert_true(answer_get(&answer.flow.key, &answer));
 	assert_int_equal(answer.flow.ifindex, dp.eth1);
+}
+
+/* An answer for pod A's flow as the stack would now make it, that leaves with this address. */
+static struct answer put_lately_met(const char *src)
+{
+	static const __u8 gateway[MAC_LEN] = { 2, 0, 0, 0, 0, 0xfe };
+	const struct frame f = udp4(), to = frame_to(frame_udp(src, 4000, WORLD4, 53), gateway);
+	const struct frame out = frame_from(to, mac_host);
+	struct answer answer = answer_of(&f, dp.host0, &out, dp.eth0, WAY_WIRE);
+
+	answer.left = 0;
+	answer.met_lately = true;
+	answer_put(&answer);
+	return answer;
+}
+
+static int begin_with_gateway(void **state)
+{
+	run("ip neigh replace 192.0.2.254 lladdr 02:00:00:00:00:fe dev eth0");
+	return begin(state);
+}
+
+/* Of what can be asked: not each second by the stack. */
+static void an_answer_to_a_wire_is_renewed_by_conntrack_and_the_fib(void **state)
+{
+	struct answer answer;
+
+	(void)state;
+	ct_do("-I " UDP4 ASSURED "-t 60");
+	answer = put_lately_met(NODE4);
+	goes_short(udp4(), REASON_SHORT_OUT);
+	assert_in_range(left_of(&answer), answer_hz() / 2, answer_hz());
+	ct_expires("udp", 60);		/* the stack refreshes it */
+	answer.met_lately = false;
+	answer_put(&answer);
+	may(udp4());
+}
+
+static void a_wires_answer_is_not_renewed(const char *after, const char *before)
+{
+	put_lately_met(NODE4);
+	goes_short(udp4(), REASON_SHORT_OUT);
+	run("%s", after);
+	put_lately_met(NODE4);
+	may(udp4());
+	run("%s", before);
+	put_lately_met(NODE4);
+	goes_short(udp4(), REASON_SHORT_OUT);
+}
+
+static void a_wires_answer_ends_with_the_way(void **state)
+{
+	(void)state;
+	ct_do("-I " UDP4 ASSURED "-t 60");
+	a_wires_answer_is_not_renewed("ip neigh replace 192.0.2.254 lladdr 02:00:00:00:00:aa dev eth0",
+				      "ip neigh replace 192.0.2.254 lladdr 02:00:00:00:00:fe dev eth0");
+	a_wires_answer_is_not_renewed("ip route add " WORLD4 " via 203.0.113.254", "ip route del " WORLD4);
+	a_wires_answer_is_not_renewed("ip route add unreachable " WORLD4, "ip route del unreachable " WORLD4);
+	a_wires_answer_is_not_renewed("ip link set eth0 mtu 1400", "ip link set eth0 mtu 1500");
+	a_wires_answer_is_not_renewed("ip link set eth0 address 02:00:00:00:00:bb",
+				      "ip link set eth0 address 02:00:00:00:00:01 && "
+				      "ip neigh replace 192.0.2.254 lladdr 02:00:00:00:00:fe dev eth0");
+}
+
+static void a_wires_answer_ends_with_the_entry(void **state)
+{
+	(void)state;
+	put_lately_met(NODE4);
+	pod_sends(udp4(), REASON_PASS_INSERTED, false);
+	ct_do("-F");
+	/* It would end before the flow meets the stack again. */
+	ct_do("-I " UDP4 ASSURED "-t 5");
+	put_lately_met(NODE4);
+	may(udp4());
+	/* Another's, with the same port of the node. */
+	ct_do("-F");
+	ct_do("-I " FLOW4 ASSURED "--src-nat " NODE4 ":4001 -t 60");
+	put_lately_met(NODE4);
+	may(udp4());
+}
+
+static void a_wires_answer_ends_with_its_address(void **state)
+{
+	(void)state;
+	ct_do("-I " FLOW4 ASSURED "--src-nat 192.0.2.77 -t 60");
+	run("ip addr add 192.0.2.77/24 dev eth0");
+	put_lately_met("192.0.2.77");
+	goes_short(udp4(), REASON_SHORT_OUT);
+	run("ip addr del 192.0.2.77/24 dev eth0");
+	put_lately_met("192.0.2.77");
+	may(udp4());
 }
 
 static void an_answer_to_a_pod_is_renewed_by_conntrack(void **state)
@@ -233,11 +324,16 @@ static void uncached_conntrack_is_asked_each_time(void **state)
 }
 
 #define EACH(test) cmocka_unit_test_setup(test, begin)
+#define WITH_GATEWAY(test) cmocka_unit_test_setup(test, begin_with_gateway)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		EACH(an_answer_to_a_wire_is_renewed_by_the_stack),
+		WITH_GATEWAY(an_answer_to_a_wire_is_renewed_by_conntrack_and_the_fib),
+		WITH_GATEWAY(a_wires_answer_ends_with_the_way),
+		WITH_GATEWAY(a_wires_answer_ends_with_the_entry),
+		WITH_GATEWAY(a_wires_answer_ends_with_its_address),
 		EACH(an_answer_to_a_pod_is_renewed_by_conntrack),
 		EACH(a_pods_answer_ends_with_the_entry),
 		EACH(a_pods_answer_is_not_confirmed_by_anothers_entry),

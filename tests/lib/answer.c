@@ -121,57 +121,89 @@ __s32 answer_hz(void)
 	return hz;
 }
 
-/* As flow_set_of() in bpf/flow.h. */
-__u32 answer_set(const struct flow_key *key)
+/* As in bpf/flow.h. */
+static __u64 hash_of(const struct flow_key *key)
 {
 	const __u64 *word = (const void *)key, *seed = dp_flow_seed;
 	__u64 hash = (word[0] + seed[0]) * (word[1] + seed[1]) + (word[2] + seed[2]) * (word[3] + seed[3]) +
 		     (word[4] + seed[4]) * 0x9e3779b97f4a7c15;
 
-	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> (__builtin_clzll(FLOW_SETS) + 1);
+	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15;
 }
 
-/* The place of the key in its set, or one that is free. */
-static struct flow *find(struct flow_set *set, const struct flow_key *key)
+__u32 answer_set(const struct flow_key *key)
 {
-	struct flow *free = NULL;
+	return hash_of(key) >> (__builtin_clzll(FLOW_SETS) + 1);
+}
 
+static __u8 tag_of(const struct flow_key *key)
+{
+	return hash_of(key) >> 40 | 1;
+}
+
+struct home {
+	__u32 index;
+	struct flow_set set;
+	union flow_tags tags;
+};
+
+static void read_home(const struct flow_key *key, struct home *home)
+{
+	home->index = answer_set(key);
+	assert_int_equal(map_get(dp.flows, &home->index, &home->set), 0);
+	assert_int_equal(map_get(dp.flow_tags, &home->index, &home->tags), 0);
+}
+
+/* Where the key lies. FLOW_WAYS: nowhere; then *free is a place for it. */
+static int place_of(const struct home *home, const struct flow_key *key, int *free)
+{
 	for (int i = 0; i < FLOW_WAYS; i++) {
-		if (!memcmp(&set->flow[i].key, key, sizeof(*key)))
-			return &set->flow[i];
-		if (!set->flow[i].key.arrival)
-			free = &set->flow[i];
+		if (home->tags.tag[i] == tag_of(key) && !memcmp(&home->set.flow[i].key, key, sizeof(*key)))
+			return i;
+		if (!home->tags.tag[i])
+			*free = i;
 	}
-	return free;
+	return FLOW_WAYS;
 }
 
 void answer_put(const struct answer *answer)
 {
-	const __u32 index = answer_set(&answer->flow.key);
-	struct flow_set set;
-	struct flow *place;
+	const struct flow_key *key = &answer->flow.key;
+	struct home home;
+	int free = -1, i;
 
-	assert_int_equal(map_get(dp.flows, &index, &set), 0);
-	place = find(&set, &answer->flow.key);
-	assert_non_null(place);
-	*place = answer->flow;
-	place->version = 2 + answer->unfinished;
-	place->until = now() + answer->left;
-	assert_int_equal(map_set(dp.flows, &index, &set), 0);
+	read_home(key, &home);
+	i = place_of(&home, key, &free);
+	if (i == FLOW_WAYS)
+		i = free;
+	assert_int_not_equal(i, -1);
+	home.tags.tag[i] = tag_of(key);
+	home.set.flow[i] = answer->flow;
+	home.set.flow[i].version = 2 + answer->unfinished;
+	home.set.flow[i].until = now() + answer->left;
+	home.set.flow[i].met = now() - (answer->met_lately ? 0 : 3600 * answer_hz());
+	assert_int_equal(map_set(dp.flows, &home.index, &home.set), 0);
+	assert_int_equal(map_set(dp.flow_tags, &home.index, &home.tags), 0);
 }
 
 bool answer_get(const struct flow_key *key, struct answer *out)
 {
-	const __u32 index = answer_set(key);
-	struct flow_set set;
-	struct flow *place;
+	const struct flow *flow;
+	struct home home;
+	int free, i;
 
-	assert_int_equal(map_get(dp.flows, &index, &set), 0);
-	place = find(&set, key);
-	if (!place || !place->key.arrival)
+	read_home(key, &home);
+	i = place_of(&home, key, &free);
+	if (i == FLOW_WAYS)
 		return false;
-	*out = (struct answer){ .flow = *place, .left = place->until - now(), .unfinished = place->version & 1 };
-	out->flow.version = out->flow.until = 0;
+	flow = &home.set.flow[i];
+	*out = (struct answer){
+		.flow = *flow,
+		.left = flow->until - now(),
+		.met_lately = now() - flow->met < (__u32)answer_hz(),
+		.unfinished = flow->version & 1,
+	};
+	out->flow.version = out->flow.until = out->flow.met = 0;
 	return true;
 }
 

@@ -9,8 +9,9 @@
 #include "lib/datapath.h"
 
 struct answer {
-	struct flow flow;	/* but for version and until: 0 */
+	struct flow flow;	/* but for version, until and met: 0 */
 	__s32 left;		/* jiffies until its end */
+	bool met_lately;	/* its flow met the stack within the last second; or ages ago */
 	bool unfinished;	/* another CPU is writing it */
 };
 
