@@ -25,7 +25,7 @@
 #include "table.h"
 #include "verdict.h"
 
-#define ROUNDS_DEFAULT 20
+#define ROUNDS_DEFAULT 22
 
 /* The last CPU: interrupts prefer the first. */
 static void choose_cpu(void)

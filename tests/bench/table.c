@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Theory: of one flow, an answer of ctnat's cache is renewed once a second, which no slice shows.
- * Of many it matters how many packets a flow sends a second: both kinds of slices are measured, one
- * before which all answers were too old and one right behind it, and weighed for flows that
- * together send as fast as nftables masquerade can carry them. At that rate R each of n flows sends
- * R / n packets a second, of which one renews.
+ * Of many it matters how many packets a flow sends a second. So three kinds of slices are measured:
+ * after which all answers were still good, before which they were older than a second (conntrack and
+ * the FIB are asked), and before which the flows had not met the stack for MEET_SECONDS (they do).
+ * They are weighed for flows that together send as fast as nftables masquerade can carry them: at
+ * that rate R each of n flows sends R / n packets a second, of which one renews, and of those one
+ * in MEET_SECONDS meets the stack. (In to a pod nothing meets it: both kinds are the same there.)
  *
  * conntrack's table belongs to all namespaces, and each site's flows make it slower for all others.
  * So not all sites have many flows at the same time.
@@ -21,7 +23,9 @@
 #define MANY_SLICE FLOWS_NEAR		/* one packet of each flow of one of the server's ports */
 #define ONE_SLICE  40000
 
-#define TOO_OLD_NS 1.1e9
+#define MEET_SECONDS 4			/* as in bpf/flow.h */
+#define FIRST_TURNS  2			/* each stream once: then both keep their step */
+#define MEETS_NS     ((MEET_SECONDS + 0.1) * 1e9)
 
 enum direction { OUT, IN, DIRECTIONS };
 enum kind { UDP4, TCP4, UDP6, TCP6, KINDS };
@@ -30,7 +34,7 @@ struct cell {
 	struct ratio ratio;		/* to nftables masquerade */
 	double ns;			/* least */
 	double share;			/* of packets that went the short way */
-	double renewing;		/* slices that renew all / those that renew none */
+	double asking, meeting;		/* slices that renew all in this way / those that renew none */
 };
 
 static struct cell cells[DIRECTIONS][KINDS][2][SUBJECTS];
@@ -79,20 +83,37 @@ static int counted_slice(struct entrant *entrant, const struct stream *stream, u
 	return ret;
 }
 
+/* The flows of the other stream met the stack half of the time ago, and their second is over. */
+static int asking_slice(struct entrant *entrant, const struct plan *plan, struct err *err)
+{
+	const struct stream *other = &plan->streams[(entrant->ns.n + 1) % plan->n];
+	double ns;
+	int ret = inject(other, plan->frames, &ns, err);
+
+	if (!ret)
+		samples_add(&entrant->asking, ns);
+	return ret;
+}
+
 static int slice(struct entrant *entrant, double *ns, struct err *err)
 {
 	const struct plan *plan = entrant->what;
 	const struct stream *stream = &plan->streams[entrant->ns.n % plan->n];
-	double left = entrant->ended[entrant->ns.n % 2] + TOO_OLD_NS - now_ns();
+	bool first = entrant->ns.n < FIRST_TURNS;
+	double left = entrant->began + (first ? MEETS_NS : MEETS_NS / 2) - now_ns();
 	int ret;
 
 	if (plan->renews) {
 		if (left > 0)
 			usleep(left / 1e3);
-		ret = inject(stream, plan->frames, ns, err);
+		entrant->began = now_ns();
+		ret = first ? 0 : asking_slice(entrant, plan, err);
+		if (!ret)
+			ret = inject(stream, plan->frames, ns, err);
 		if (ret)
 			return ret;
-		samples_add(&entrant->renewing, *ns);
+		if (!first)
+			samples_add(&entrant->meeting, *ns);
 	}
 	return counted_slice(entrant, stream, plan->frames, ns, err);
 }
@@ -101,9 +122,12 @@ static int slice(struct entrant *entrant, double *ns, struct err *err)
 static double weigh(const struct entrant *entrant, double (*of)(const struct samples *ns),
 		    double rate)
 {
-	double share = rate < MANY ? 1 : MANY / rate, usual = of(&entrant->ns);
+	double share = rate < MANY ? 1 : MANY / rate, usual = of(&entrant->ns), renewing;
 
-	return entrant->renewing.n ? usual + share * (of(&entrant->renewing) - usual) : usual;
+	if (!entrant->meeting.n)
+		return usual;
+	renewing = of(&entrant->asking) + (of(&entrant->meeting) - of(&entrant->asking)) / MEET_SECONDS;
+	return usual + share * (renewing - usual);
 }
 
 static struct cell cell_of(const struct entrant *entrant, const struct entrant *nft)
@@ -115,8 +139,10 @@ static struct cell cell_of(const struct entrant *entrant, const struct entrant *
 	cell.ratio.quartile = weigh(entrant, lower_quartile, rate) / lower_quartile(&nft->ns);
 	if (entrant->frames)
 		cell.share = (double)entrant->shortened / entrant->frames;
-	if (entrant->renewing.n)
-		cell.renewing = least(&entrant->renewing) / least(&entrant->ns);
+	if (entrant->meeting.n) {
+		cell.asking = least(&entrant->asking) / least(&entrant->ns);
+		cell.meeting = least(&entrant->meeting) / least(&entrant->ns);
+	}
 	return cell;
 }
 
@@ -215,9 +241,10 @@ static void say_table(enum direction direction)
 /* Which way ctnat's packets went, and what renewing costs. */
 static void say_ways(enum direction direction)
 {
-	static const char *const rows[] = { "  ctnat: short way, %", "  renewing / not" };
+	static const char *const rows[] = { "  ctnat: short way, %", "  asking / good answers",
+					    "  meeting / good answers" };
 
-	for (int row = 0; row < 2; row++) {
+	for (int row = 0; row < 3; row++) {
 		printf("%-24s", rows[row]);
 		for (int kind = 0; kind < KINDS; kind++) {
 			for (int many = 0; many < 2; many++) {
@@ -226,7 +253,8 @@ static void say_ways(enum direction direction)
 				if (row && !many)
 					printf("  %9s", "");
 				else
-					printf("  %9.2f", row ? cell->renewing : 100 * cell->share);
+					printf("  %9.2f", !row ? 100 * cell->share :
+							  row == 1 ? cell->asking : cell->meeting);
 			}
 		}
 		printf("\n");

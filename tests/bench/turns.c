@@ -70,7 +70,6 @@ static int slice_of(struct entrant *entrant, struct err *err)
 		ret = entrant->slice(entrant, &ns, err);
 	if (ret)
 		return err_wrap(err, "%s", entrant->site->label);
-	entrant->ended[entrant->ns.n % 2] = now_ns();
 	samples_add(&entrant->ns, ns);
 	return 0;
 }
@@ -96,7 +95,7 @@ static int warm_up(struct entrant *entrants, size_t n, struct err *err)
 	if (!ret)
 		ret = round_of(entrants, n, err);
 	for (size_t i = 0; i < n; i++) {
-		entrants[i].ns.n = entrants[i].renewing.n = 0;
+		entrants[i].ns.n = entrants[i].asking.n = entrants[i].meeting.n = 0;
 		entrants[i].frames = entrants[i].shortened = 0;
 	}
 	return ret;

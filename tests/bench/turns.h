@@ -14,8 +14,8 @@ struct entrant {
 	int (*slice)(struct entrant *entrant, double *ns, struct err *err);
 	const void *what;		/* for slice() */
 	struct samples ns;
-	struct samples renewing;	/* slices before which all answers were too old (table.c) */
-	double ended[2];		/* now_ns() after the last slices of even and odd number */
+	struct samples asking, meeting;	/* slices that renew all answers (table.c) */
+	double began;			/* now_ns() before the last slice (table.c) */
 	unsigned long long frames;	/* of all slices */
 	unsigned long long shortened;	/* that took ctnat's short way */
 };
