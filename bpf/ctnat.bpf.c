@@ -51,7 +51,8 @@ static __always_inline struct config *get_config(void)
 	return bpf_map_lookup_elem(&config, &(__u32){ 0 });
 }
 
-static __noinline enum reason short_way(struct __sk_buff *skb, const struct config *cfg)
+/* A function of its own, so that its frame is gone when conntrack is asked. */
+static __noinline enum reason pods_short_way(struct __sk_buff *skb, const struct config *cfg)
 {
 	struct plain plain;
 
@@ -96,7 +97,7 @@ int ctnat_from_pod(struct __sk_buff *skb)
 
 	if (!cfg)
 		return TC_ACT_UNSPEC;
-	reason = cfg->short_way == SHORT_OFF ? GO_ON : short_way(skb, cfg);
+	reason = cfg->short_way == SHORT_OFF ? GO_ON : pods_short_way(skb, cfg);
 	if (reason == GO_ON)
 		reason = judge_pods(skb, cfg);
 	return leave(skb, reason);
@@ -136,11 +137,12 @@ int ctnat_from_uplink(struct __sk_buff *skb)
 {
 	struct config *cfg = get_config();
 	enum reason reason = GO_ON;
+	struct plain plain;
 
-	if (cfg && cfg->short_way != SHORT_OFF) {
-		reason = short_way(skb, cfg);
+	if (cfg && cfg->short_way != SHORT_OFF && arrives_plain(skb, &plain)) {
+		reason = take_short_way(skb, cfg, &plain);
 		if (reason == GO_ON)
-			reason = follow_in(skb, cfg);
+			reason = follow_in(skb, cfg, &plain);
 	}
 	return leave(skb, from_uplink(reason));
 }
@@ -152,7 +154,7 @@ int ctnat_to_uplink(struct __sk_buff *skb)
 	enum reason reason = REASON_GUARD_NOT_POD;
 	__u16 told = take_told(skb);
 
-	if (is_ip(skb) && !(cfg && is_nodes(skb, cfg)) && !is_strangers(skb))
+	if (is_ip(skb) && !(cfg && is_nodes_or_strangers(skb, cfg)))
 		reason = judge_leaving(skb);
 	if (told == TOLD_OPENED)
 		guard_heard(skb->ifindex);

@@ -111,29 +111,26 @@ static __noinline enum reason follow_out(struct __sk_buff *skb, const struct con
 }
 
 /* The same for what comes from an uplink. */
-static __noinline enum reason follow_in(struct __sk_buff *skb, const struct config *cfg)
+static __noinline enum reason follow_in(struct __sk_buff *skb, const struct config *cfg,
+					const struct plain *plain)
 {
 	__u32 generation = generation_of(cfg, skb->ifindex);
+	struct ct_key key = key_of_arrival(&plain->key);
 	enum reason reason = GO_ON;
-	struct plain plain;
 	struct nf_conn *ct;
-	struct ct_key key;
 	__u8 dir;
 
-	if (!arrives_plain(skb, &plain))
-		return GO_ON;
-	if (!is_data_segment(plain.tcp_flags)) {
-		flow_forget(skb, &plain.key);
+	if (!is_data_segment(plain->tcp_flags)) {
+		flow_forget(skb, &plain->key);
 		return GO_ON;
 	}
-	key = key_of_arrival(&plain.key);
 	ct = ct_lookup(skb, &key, &dir);
 	if (!ct)
 		return GO_ON;
 	if (is_unanswered(ct, key.proto) && !(ct->status & IPS_NAT_MASK) &&
-	    !bpf_map_lookup_elem(&pods, &plain.key.dst))
-		note_stack(cfg, &plain.key, generation);	/* the node's own, or in transit */
-	else if (note_asked(skb, cfg, &plain.key, generation, ct) == REASON_PASS_ASKED)
+	    !bpf_map_lookup_elem(&pods, &plain->key.dst))
+		note_stack(cfg, &plain->key, generation);	/* the node's own, or in transit */
+	else if (note_asked(skb, cfg, &plain->key, generation, ct) == REASON_PASS_ASKED)
 		reason = REASON_PASS_ASKED;
 	bpf_ct_release(ct);
 	return reason;

@@ -32,28 +32,11 @@ static __always_inline void *net_header(struct __sk_buff *ctx, __u32 len)
 	return data + off;
 }
 
-/* Does the node itself speak, by the address that pods leave with, too? Nearly all packets end
- * here. What cannot be read in place is not known to. */
-static __always_inline bool is_nodes(struct __sk_buff *skb, const struct config *cfg)
-{
-	const __u32 *own6 = (const void *)&cfg->egress6, *src6;
-	const struct ipv6hdr *v6;
-	const struct iphdr *v4;
-
-	if (skb->protocol == bpf_htons(ETH_P_IP)) {
-		v4 = net_header(skb, sizeof(*v4));
-		return v4 && v4->saddr && v4->saddr == addr_ip(&cfg->egress4);
-	}
-	v6 = net_header(skb, sizeof(*v6));
-	if (!v6)
-		return false;
-	src6 = (const void *)&v6->saddr;
-	return src6[0] && src6[0] == own6[0] && src6[1] == own6[1] && src6[2] == own6[2] &&
-	       src6[3] == own6[3];
-}
-
-/* Is the source, read in place, certainly no pod's? */
-static __always_inline bool is_strangers(struct __sk_buff *skb)
+/*
+ * Does the node itself speak, by the address that pods leave with, too? Nearly all packets do; of
+ * the others most are certainly no pod's. False: not known, also of what cannot be read in place.
+ */
+static __always_inline bool is_nodes_or_strangers(struct __sk_buff *skb, const struct config *cfg)
 {
 	const struct ipv6hdr *v6;
 	const struct iphdr *v4;
@@ -63,12 +46,16 @@ static __always_inline bool is_strangers(struct __sk_buff *skb)
 		v4 = net_header(skb, sizeof(*v4));
 		if (!v4)
 			return false;
+		if (v4->saddr && v4->saddr == addr_ip(&cfg->egress4))
+			return true;
 		src = addr_v4(v4->saddr);
 	} else {
 		v6 = net_header(skb, sizeof(*v6));
 		if (!v6)
 			return false;
 		src = addr_v6(&v6->saddr);
+		if (!addr_is_zero(&src) && addr_equal(&src, &cfg->egress6))
+			return true;
 	}
 	return !bpf_map_lookup_elem(&pods, &src);
 }

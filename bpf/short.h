@@ -191,15 +191,15 @@ static __always_inline bool renew(struct __sk_buff *skb, const struct config *cf
 static __always_inline enum reason judge_answer(struct __sk_buff *skb, const struct config *cfg,
 						const struct plain *plain, struct flow *flow)
 {
-	__u32 generation = generation_of(cfg, skb->ifindex);
 	bool cached = cfg->short_way == SHORT_CACHED;
 	bool fresh = is_fresh(flow, jiffies_now());
 	enum flow_way way = flow->way;
 
-	if (!is_current(flow, generation))
-		return GO_ON;
+	/* "stack" is right under any generation */
 	if (way == WAY_STACK)
 		return cached && fresh ? REASON_PASS_CACHED : GO_ON;
+	if (!is_current(flow, generation_of(cfg, skb->ifindex)))
+		return GO_ON;
 	if (plain->len > flow->mtu)
 		return fresh ? REASON_PASS_TOO_BIG : GO_ON;
 	if (has_ipsec(skb))
