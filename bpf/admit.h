@@ -40,31 +40,43 @@ static __always_inline bool awaits_admission(unsigned long status)
 	return level == LEVEL_FULL && is_bpfs(status) && !(status & IPS_ADMITTED);
 }
 
+/* The tuple of one direction: how its packets arrive. (By calls, not field by field: with each
+ * field of an acquired entry the verifier of 6.18 searches all of the kernel's types.) */
+static __always_inline bool read_tuple(const struct nf_conn *ct, bool reply, bool v4,
+				       struct flow_key *key)
+{
+	const struct nf_conntrack_tuple *tuple;
+	struct tuple_end src, dst;
+
+	if (reply)
+		tuple = &ct->tuplehash[CT_DIR_REPLY].tuple;
+	else
+		tuple = &ct->tuplehash[CT_DIR_ORIGINAL].tuple;
+	if (bpf_core_read(&src, sizeof(src), &tuple->src) ||
+	    bpf_core_read(&dst, sizeof(dst), &tuple->dst))
+		return false;
+	copy_addr(&key->src, &src.addr, v4);
+	copy_addr(&key->dst, &dst.addr, v4);
+	key->sport = src.port;
+	key->dport = dst.port;
+	key->arrival = arrival(0, dst.proto);
+	return true;
+}
+
 /*
  * A packet's entry, acquired: a program may change none that it did not look up. *came: the tuple
  * of the packet's direction, as it arrived. By that one, and not by its inverse, because it was
  * looked up just now: its place in conntrack's table is still in the cache.
  */
-static __always_inline struct nf_conn *ct_acquire(struct __sk_buff *skb, const struct nf_conn *seen,
-						  __u8 info, struct flow_key *came, __u8 *dir)
+static __always_inline struct nf_conn *ct_acquire(struct __sk_buff *skb,
+						  const struct nf_conn *seen, __u8 info,
+						  struct flow_key *came, __u8 *dir)
 {
-	bool v4 = skb->protocol == bpf_htons(ETH_P_IP);
-	const struct nf_conntrack_tuple *tuple;
-	struct tuple_end src, dst;
 	struct ct_key key;
 
-	if (info >= IP_CT_IS_REPLY)
-		tuple = &seen->tuplehash[CT_DIR_REPLY].tuple;
-	else
-		tuple = &seen->tuplehash[CT_DIR_ORIGINAL].tuple;
-	if (bpf_core_read(&src, sizeof(src), &tuple->src) ||
-	    bpf_core_read(&dst, sizeof(dst), &tuple->dst))
+	if (!read_tuple(seen, info >= IP_CT_IS_REPLY, skb->protocol == bpf_htons(ETH_P_IP), came))
 		return NULL;
-	copy_addr(&came->src, &src.addr, v4);
-	copy_addr(&came->dst, &dst.addr, v4);
-	came->sport = src.port;
-	came->dport = dst.port;
-	came->arrival = arrival(skb->ingress_ifindex, dst.proto);
+	came->arrival |= arrival(skb->ingress_ifindex, 0);
 	key = key_of_arrival(came);
 	return ct_lookup(skb, &key, dir);
 }

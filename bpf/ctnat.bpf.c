@@ -26,7 +26,7 @@
 
 /* enum datapath_level, set before loading. */
 const volatile __u32 level = LEVEL_FULL;
-/* Jiffies a second of the kernel, and whether it has bpf_cast_to_kern_ctx() (6.2); set likewise. */
+/* Jiffies a second of the kernel, and whether it has bpf_rdonly_cast() (6.2); set likewise. */
 const volatile __u32 hz = 250;
 const volatile __u8 kernel_cast;
 /* Random numbers, set likewise: where in `flows` a flow may lie is nobody else's business. */

@@ -112,7 +112,7 @@ static __always_inline bool same_key(const struct flow_key *a, const struct flow
 {
 	const __u64 *x = (const void *)a, *y = (const void *)b;
 
-	return x[4] == y[4] && x[1] == y[1] && x[3] == y[3] && x[0] == y[0] && x[2] == y[2];
+	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
 }
 
 #define EACH_TAG 0x0101010101010101ull	/* one bit of each tag */

@@ -25,7 +25,7 @@ static __always_inline void *net_header(struct __sk_buff *ctx, __u32 len)
 
 	if (!kernel_cast)
 		return NULL;
-	skb = bpf_cast_to_kern_ctx(ctx);
+	skb = kernel_skb(ctx);
 	off = skb->network_header - (__u32)(skb->data - skb->head);
 	if (off > 64 || data + off + len > end)
 		return NULL;

@@ -73,9 +73,8 @@ struct sk_buff {
 
 #define RTAX_MTU_INDEX	1	/* RTAX_MTU - 1: linux/rtnetlink.h wants the libc */
 
-/* The context itself as the kernel's own type, and any address as one of the kernel's types, both
- * at no cost. 6.2 and newer: `kernel_cast` says so. */
-extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
+/* Any address as one of the kernel's types, at no cost; so the context, which *is* the sk_buff. 6.2
+ * and newer: `kernel_cast` says so. */
 extern void *bpf_rdonly_cast(const void *address, __u32 type) __ksym __weak;
 
 /* A field of the kernel's: a load where the verifier knows what the pointer is, a call before. */
@@ -95,7 +94,7 @@ extern void *bpf_rdonly_cast(const void *address, __u32 type) __ksym __weak;
 
 static __always_inline struct sk_buff *kernel_skb(struct __sk_buff *ctx)
 {
-	return kernel_cast ? bpf_cast_to_kern_ctx(ctx) : (void *)ctx;
+	return AS(struct sk_buff, ctx);
 }
 
 /* Those that packets on their way through the node may meet. */
@@ -115,7 +114,7 @@ static __always_inline __u8 checksum_kind(struct __sk_buff *ctx)
 		skb = (const void *)ctx;
 		return BPF_CORE_READ_BITFIELD_PROBED(skb, ip_summed);
 	}
-	skb = bpf_cast_to_kern_ctx(ctx);
+	skb = kernel_skb(ctx);
 	return BPF_CORE_READ_BITFIELD(skb, ip_summed);
 }
 
@@ -138,7 +137,7 @@ static __always_inline bool has_ipsec(struct __sk_buff *ctx)
 
 	if (!kernel_cast)
 		return false;
-	skb = bpf_cast_to_kern_ctx(ctx);
+	skb = kernel_skb(ctx);
 	net = skb->dev->nd_net.net;
 	return ipsec_policies(net);
 }

@@ -172,8 +172,8 @@ static __always_inline bool same_way(const struct flow *flow, __u32 out, const s
  * Makes the answer, if one is waited for: ingress left "stack", under a generation that still
  * holds. An answer that was here before and says the same was not learned, but renewed.
  */
-static __noinline void answer(struct __sk_buff *skb, const struct leaving *leaving,
-			      const struct flow_key *came)
+static __noinline int answer(struct __sk_buff *skb, const struct leaving *leaving,
+			     const struct flow_key *came)
 {
 	struct way way = { .mtu = way_mtu(skb), .priority = skb->priority };
 	const struct flow_key *leaves = &leaving->plain.key;
@@ -181,7 +181,7 @@ static __noinline void answer(struct __sk_buff *skb, const struct leaving *leavi
 
 	if (!flow || flow->way != WAY_STACK || !is_current(flow, leaving->generation) || !way.mtu ||
 	    bpf_skb_load_bytes(skb, 0, way.macs, sizeof(way.macs)) < 0 || !flow_claim(flow))
-		return;
+		return -1;
 	if (same_key(&flow->key, came)) {
 		if (!same_way(flow, skb->ifindex, &way, leaves)) {
 			flow->ifindex = skb->ifindex;
@@ -200,6 +200,7 @@ static __noinline void answer(struct __sk_buff *skb, const struct leaving *leavi
 		flow->way = way_of(skb, leaving);
 	}
 	flow_release(flow);
+	return 0;
 }
 
 /* The pod's record, read after the epochs: a DEL that we do not see now has yet to count up. */
@@ -234,10 +235,9 @@ __noinline int learn(struct __sk_buff *skb, bool to_pod)
 		return 0;
 	if (!recall(skb, cfg, &leaving, &came))
 		return 0;
-	answer(skb, &leaving, &came);
 	if (!to_pod && flow_proto(&came) == IPPROTO_TCP)
 		await_acknowledgment(&leaving.plain.key, skb->ifindex);
-	return 0;
+	return answer(skb, &leaving, &came);
 }
 
 /* For a packet that leaves: what ingress told us of it, if anything. It is for nobody else. */

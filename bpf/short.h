@@ -87,32 +87,15 @@ static __always_inline void refresh(struct nf_conn *ct, __u32 proto)
 
 /* ---- the packet's way ------------------------------------------------------------------------ */
 
-static __always_inline bool is_addr(const union nf_inet_addr *in_entry, const struct addr *addr)
-{
-	const __u32 *word = (const void *)addr;
-
-	if (addr_is_v4(addr))
-		return in_entry->ip == addr_ip(addr);
-	return in_entry->ip6[0] == word[0] && in_entry->ip6[1] == word[1] &&
-	       in_entry->ip6[2] == word[2] && in_entry->ip6[3] == word[3];
-}
-
-/* Is this how packets come that answer those which leave like that? */
-static __always_inline bool is_inverse(const struct nf_conntrack_tuple *tuple,
-				       const struct flow_key *leaves)
-{
-	return tuple->src.u.all == leaves->dport && tuple->dst.u.all == leaves->sport &&
-	       is_addr(&tuple->src.u3, &leaves->dst) && is_addr(&tuple->dst.u3, &leaves->src);
-}
-
-/* The other direction's tuple of an entry: twice the same, for the verifier takes no index but a
- * constant. */
+/* Do packets of the direction leave like that? Then those of the other come by the inverse. */
 static __always_inline bool leaves_as(const struct nf_conn *ct, __u8 dir,
 				      const struct flow_key *leaves)
 {
-	return dir == CT_DIR_ORIGINAL ?
-	       is_inverse(&ct->tuplehash[CT_DIR_REPLY].tuple, leaves) :
-	       is_inverse(&ct->tuplehash[CT_DIR_ORIGINAL].tuple, leaves);
+	struct flow_key back;
+
+	return read_tuple(ct, dir == CT_DIR_ORIGINAL, addr_is_v4(&leaves->src), &back) &&
+	       back.sport == leaves->dport && back.dport == leaves->sport &&
+	       addr_equal(&back.src, &leaves->dst) && addr_equal(&back.dst, &leaves->src);
 }
 
 /*

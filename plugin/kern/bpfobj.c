@@ -144,7 +144,7 @@ struct kernel_facts bpfobj_kernel_facts(void)
 	struct btf *btf = btf__load_vmlinux_btf();
 
 	/* without BTF the programs do not load, and say so */
-	facts.has_cast = btf && btf__find_by_name_kind(btf, "bpf_cast_to_kern_ctx",
+	facts.has_cast = btf && btf__find_by_name_kind(btf, "bpf_rdonly_cast",
 						       BTF_KIND_FUNC) > 0;
 	btf__free(btf);
 	return facts;

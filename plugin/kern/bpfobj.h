@@ -34,7 +34,7 @@ int bpfobj_verify(int ifindex, enum tc_prog prog, struct err *err);
 /* What the programs are told of the kernel before they are loaded. */
 struct kernel_facts {
 	__u32 hz;		/* jiffies a second */
-	bool has_cast;		/* bpf_cast_to_kern_ctx(), 6.2 and newer */
+	bool has_cast;		/* bpf_rdonly_cast(), 6.2 and newer */
 };
 struct kernel_facts bpfobj_kernel_facts(void);
 

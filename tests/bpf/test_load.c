@@ -142,10 +142,10 @@ static void no_level_needs_the_cast(void **state)
 {
 	(void)state;
 	for (enum datapath_level level = LEVEL_FULL; level < LEVEL_NFTABLES; level++) {
-		struct bpf_object *obj = open_without("bpf_cast_to_kern_ctx", level);
+		struct bpf_object *obj = open_without("bpf_rdonly_cast", level);
 
 		if (bpf_object__load(obj))
-			fail_msg("level %d wants bpf_cast_to_kern_ctx", level);
+			fail_msg("level %d wants bpf_rdonly_cast", level);
 		bpf_object__close(obj);
 	}
 }
