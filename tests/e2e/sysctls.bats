@@ -180,7 +180,7 @@ connect() {
 			}
 		}
 	EOT
-	sleep 1.1	# then a packet meets the rule
+	sleep 5.1	# then a packet has met the rule
 	moved here_9000 there_9000 5000000
 	start_count
 	moved here_9000 there_9000 5000000
