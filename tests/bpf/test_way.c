@@ -45,7 +45,7 @@ static void leads(enum flow_way wanted)
 	before = dp_count(REASON_POD_PASS);
 	ends_carry(ends.world, sent(), ends.pod_a, expected(),
 		   wanted == WAY_STACK ? REASON_UPLINK_CACHED : REASON_SHORT_IN);
-	assert_int_equal(dp_count(REASON_POD_PASS), before + (wanted != WAY_PEER));
+	assert_int_equal(dp_count(REASON_POD_PASS) > before, wanted != WAY_PEER);
 }
 
 static void past_the_veth(void **state)
