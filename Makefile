@@ -131,7 +131,8 @@ run-$B/fuzz/%: $B/fuzz/%
 # ---- the rest ---------------------------------------------------------------------------------------
 
 install: all
-	install -D -m 755 $O/ctnat $(DESTDIR)$(CNI_BIN)/ctnat
+	install -D -m 755 $O/ctnat $(DESTDIR)$(CNI_BIN)/.ctnat.new	# runtimes may call it at any moment
+	mv -f $(DESTDIR)$(CNI_BIN)/.ctnat.new $(DESTDIR)$(CNI_BIN)/ctnat
 	install -D -m 755 $O/ctnatctl $(DESTDIR)$(PREFIX)/sbin/ctnatctl
 
 deps: $B/.deps
