@@ -192,6 +192,7 @@ connect() {
 	same "$(counted 'short_.*')" 0 "packets of a marked connection that took a short way"
 	conf '.stackMark = 2'
 	status
+	sleep 1.1	# so long "stack" holds
 	start_count
 	moved here_9000 there_9000 5000000
 	short_for 90 short_out
