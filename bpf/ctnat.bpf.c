@@ -29,6 +29,8 @@ const volatile __u32 level = LEVEL_FULL;
 /* Jiffies a second of the kernel, and whether it has bpf_rdonly_cast() (6.2); set likewise. */
 const volatile __u32 hz = 250;
 const volatile __u8 kernel_cast;
+/* Whether the CPU lets loads overtake each other (not x86); set likewise. */
+const volatile __u8 weak_order;
 /* Random numbers, set likewise: where in `flows` a flow may lie is nobody else's business. */
 const volatile __u64 flow_seed[5];
 /* Tests set it: every race is lost, an insert's against another CPU's, and a reader's against a

@@ -179,9 +179,18 @@ static __always_inline bool flow_claim(struct flow *place)
 	       __sync_val_compare_and_swap(&place->version, version, version + 1) == version;
 }
 
+/* (Not by an addition: BPF's is ordered only if somebody wants its result.) */
 static __always_inline void flow_release(struct flow *place)
 {
-	__sync_fetch_and_add(&place->version, 1);
+	__u32 version = place->version;
+
+	__sync_val_compare_and_swap(&place->version, version, version + 1);
+}
+
+/* What is read between two calls is read between them. */
+static __always_inline __u32 flow_version(struct flow *flow)
+{
+	return weak_order ? __sync_fetch_and_add(&flow->version, 0) : READ_ONCE(flow->version);
 }
 
 /* The place where the flow is, or else one whose answer is over, or NULL. */

@@ -209,7 +209,7 @@ static __always_inline enum reason take_short_way(struct __sk_buff *skb, const s
 	flow = flow_find(&plain->key);
 	if (!flow)
 		return GO_ON;
-	version = READ_ONCE(flow->version);
+	version = flow_version(flow);
 	if ((version & 1) || !same_key(&flow->key, &plain->key))
 		return GO_ON;
 	reason = judge_answer(skb, cfg, plain, flow);
@@ -230,7 +230,7 @@ static __always_inline enum reason take_short_way(struct __sk_buff *skb, const s
 		skb->mark = 0;	/* the node's marks are nothing to the pod */
 		bpf_redirect_peer(flow->ifindex, 0);
 	}
-	return READ_ONCE(flow->version) == version ? reason : REASON_DROP_TORN;
+	return flow_version(flow) == version ? reason : REASON_DROP_TORN;
 }
 
 /* "Stack" is the answer for a second. generation: read before conntrack was asked. */

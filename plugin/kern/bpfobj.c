@@ -162,6 +162,9 @@ static int load_at(enum datapath_level level, const struct kernel_facts *facts, 
 	skel->rodata->level = level;
 	skel->rodata->hz = facts->hz;
 	skel->rodata->kernel_cast = facts->has_cast;
+#if !defined(__x86_64__) && !defined(__i386__)
+	skel->rodata->weak_order = 1;
+#endif
 	if (getrandom(skel->rodata->flow_seed, sizeof(skel->rodata->flow_seed), 0) < 0) {
 		ret = err_set(err, -errno, "random numbers for the hash of flows");
 		goto out;
