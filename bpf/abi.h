@@ -14,7 +14,7 @@
  * Addresses are 16 bytes in network order, IPv4 as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2), so that both
  * families share every key and every function. Prefix lengths count in those 128 bits: an IPv4 /24
  * is 120. Strings are NUL-terminated and NUL-padded: they are compared and hashed as whole arrays.
- * Times are CLOCK_REALTIME nanoseconds for people, bpf_ktime_get_ns() for programs.
+ * Times are CLOCK_REALTIME nanoseconds for people, the kernel's clocks for programs.
  */
 #include <linux/types.h>
 
@@ -169,7 +169,7 @@ struct config {
 
 /* budgets: host ifindex -> what the pod behind it did in the current second. */
 struct budget {
-	__u64 second;		/* bpf_ktime_get_ns() / 1e9 */
+	__u64 second;		/* bpf_ktime_get_coarse_ns() / 1e9 */
 	__s32 inserts;		/* not known to be answered; refunds may race below zero */
 	__u32 link_local;	/* packets with a link-local source: neighbour entries */
 };
@@ -229,7 +229,7 @@ struct flow_set {
 
 /* flow_tags: number of a set -> what may lie in its places. */
 union flow_tags {
-	__u8 tag[FLOW_WAYS];	/* bits of the flow's hash; 0: nothing ever did */
+	__u8 tag[FLOW_WAYS];	/* bits of the flow's hash; 0: free */
 	__u64 all;
 };
 

@@ -18,7 +18,6 @@
  */
 #include "ct.h"
 #include "kernel.h"
-#include "plain.h"
 
 /*
  * Of the status bits that a program may set, the one that the kernel reads of unconfirmed entries

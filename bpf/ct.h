@@ -87,14 +87,6 @@ static __always_inline struct ct_key key_of_arrival(const struct flow_key *flow)
 	return key_of(&pkt, &flow->src, &flow->dst, flow->sport, flow->dport);
 }
 
-/* Of a packet as it leaves, translated: the tuple of the other direction. */
-static __always_inline struct ct_key key_of_inverse(const struct flow_key *leaves)
-{
-	const struct pkt pkt = { .v4 = addr_is_v4(&leaves->src), .proto = flow_proto(leaves) };
-
-	return key_of(&pkt, &leaves->dst, &leaves->src, leaves->dport, leaves->sport);
-}
-
 static __always_inline void copy_addr(struct addr *to, const union nf_inet_addr *from, bool v4)
 {
 	if (v4)

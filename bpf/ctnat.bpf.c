@@ -32,7 +32,7 @@ const volatile __u8 kernel_cast;
 /* Whether the CPU lets loads overtake each other (not x86); set likewise. */
 const volatile __u8 weak_order;
 /* Random numbers, set likewise: where in `flows` a flow may lie is nobody else's business. */
-const volatile __u64 flow_seed[5];
+const volatile __u32 flow_seed[10];
 /* Tests set it: every race is lost, an insert's against another CPU's, and a reader's against a
  * writer of the answer. Dead code otherwise. */
 const volatile __u8 test_race;

@@ -23,7 +23,7 @@
  *
  *	time		One second after conntrack was last asked. It is not asked before that, so
  *			what happens behind our back (conntrack -D, a route, a neighbour) is
- *			followed within a second; a firewall's rule within five, see below.
+ *			followed within a second; by what leaves to a wire, see below.
  *	generation	The sum of three counters: of the configuration, and the epochs of the two
  *			devices that a packet passes. Whoever voids what is known of one of them
  *			counts up. A generation is read *before* conntrack is asked and before a
@@ -81,11 +81,13 @@ static __always_inline __u8 flow_proto(const struct flow_key *key)
 /* NH (RFC 4418, 5.2.1), with a secret of each load's own: nobody can choose flows that meet. */
 static __always_inline __u64 flow_hash(const struct flow_key *key)
 {
-	const __u64 *word = (const void *)key;
-	__u64 hash = (word[0] + flow_seed[0]) * (word[1] + flow_seed[1]) +
-		     (word[2] + flow_seed[2]) * (word[3] + flow_seed[3]) +
-		     (word[4] + flow_seed[4]) * 0x9e3779b97f4a7c15;
+	const __u32 *word = (const void *)key;
+	__u64 hash = 0;
 
+	_Static_assert(sizeof(*key) == 10 * sizeof(*word), "ten words, and as many seeds");
+#pragma unroll
+	for (int i = 0; i < 10; i += 2)
+		hash += (__u64)(word[i] + flow_seed[i]) * (word[i + 1] + flow_seed[i + 1]);
 	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15;
 }
 
@@ -93,7 +95,7 @@ static __always_inline __u64 flow_hash(const struct flow_key *key)
 struct flow_home {
 	struct flow_set *set;
 	union flow_tags *tags;
-	__u8 tag;		/* never 0: that is a place where no flow has been */
+	__u8 tag;		/* never 0: that is a free place */
 };
 
 static __always_inline bool flow_home(const struct flow_key *key, struct flow_home *home)
@@ -190,7 +192,12 @@ static __always_inline void flow_release(struct flow *place)
 /* What is read between two calls is read between them. */
 static __always_inline __u32 flow_version(struct flow *flow)
 {
-	return weak_order ? __sync_fetch_and_add(&flow->version, 0) : READ_ONCE(flow->version);
+	__u32 version;
+
+	barrier();
+	version = weak_order ? __sync_fetch_and_add(&flow->version, 0) : READ_ONCE(flow->version);
+	barrier();
+	return version;
 }
 
 /* The place where the flow is, or else one whose answer is over, or NULL. */
@@ -225,23 +232,26 @@ static __always_inline struct flow *flow_take(const struct flow_key *key)
 	place = flow_place(&home, key);
 	if (!place || !flow_claim(place))
 		return NULL;
+	place->key = *key;
 	*tag_of(&home, place) = home.tag;
 	return place;
 }
 
 /* An answer that is no more: no packet has such a key. */
-static __noinline int flow_delete(const struct flow_key *key)
+__noinline int flow_delete(const struct flow_key *key)
 {
 	struct flow_home home;
 	struct flow *flow;
 
-	if (!flow_home(key, &home))
+	if (!key || !flow_home(key, &home))
 		return -1;
 	flow = flow_in(&home, key);
 	if (!flow || !flow_claim(flow))
 		return -1;
-	flow->key.arrival = 0;
-	*tag_of(&home, flow) = 0;
+	if (same_key(&flow->key, key)) {
+		flow->key.arrival = 0;
+		*tag_of(&home, flow) = 0;
+	}
 	flow_release(flow);
 	return 0;
 }
@@ -268,11 +278,12 @@ static __always_inline bool is_current(const struct flow *flow, __u32 generation
 
 /* SYN, FIN, RST: both directions are the stack's again. An answer "stack" may not know its reverse;
  * then that one lives on for its second. */
-static __noinline int flow_forget(const struct __sk_buff *skb, const struct flow_key *key)
+__noinline int flow_forget(struct __sk_buff *skb, const struct flow_key *key)
 {
-	struct flow *flow = flow_find(key);
 	struct flow_key reverse;
+	struct flow *flow;
 
+	flow = key ? flow_find(key) : NULL;
 	if (!flow)
 		return -1;
 	reverse = (struct flow_key){

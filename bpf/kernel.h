@@ -43,7 +43,16 @@ struct Qdisc {
 	int (*enqueue)(void);	/* NULL: sent at once, there is no queue */
 };
 
+struct ipv6_devconf {
+	__s32 mtu6;
+};
+
+struct inet6_dev {
+	struct ipv6_devconf cnf;
+};
+
 struct net_device {
+	struct inet6_dev *ip6_ptr;
 	struct bpf_mprog_entry *tcx_ingress, *tcx_egress;	/* 6.6 and newer */
 	struct mini_Qdisc *miniq_ingress, *miniq_egress;	/* before */
 	struct Qdisc *qdisc;
@@ -176,6 +185,14 @@ static __always_inline __u32 classifiers(struct net_device *dev, bool egress)
 	if (filter)
 		n += LOAD(filter, next) ? 2 : 1;
 	return n;
+}
+
+/* What IPv6 takes for the device's MTU, or 0: IPv6 is off. */
+static __always_inline __u32 mtu6_of(struct net_device *dev)
+{
+	struct inet6_dev *v6 = LOAD(dev, ip6_ptr);
+
+	return v6 ? LOAD(v6, cnf.mtu6) : 0;
 }
 
 static __always_inline bool has_queue(struct net_device *dev)

@@ -16,6 +16,7 @@ struct leaving {
 	__u32 generation;	/* of `in`; with `out`'s epoch that of an answer */
 	__u32 out_epoch;
 	bool to_pod;
+	bool fixed;		/* its entry has time-outs of its own */
 };
 
 /*
@@ -77,7 +78,7 @@ static __always_inline bool is_bare_ack(const struct __sk_buff *skb, const struc
  * the short way, and *came is how this one arrived.
  */
 static __noinline bool recall(struct __sk_buff *skb, const struct config *cfg,
-			      const struct leaving *leaving, struct flow_key *came)
+			      struct leaving *leaving, struct flow_key *came)
 {
 	const struct flow_key *leaves = &leaving->plain.key;
 	__u8 proto = flow_proto(leaves), info, dir;
@@ -94,7 +95,8 @@ static __noinline bool recall(struct __sk_buff *skb, const struct config *cfg,
 	may = is_established(ct, proto) && may_be_short(ct, proto, cfg) &&
 	      leaves_as(ct, dir, leaves) && is_explained(ct, dir, came, leaves);
 	fixed = has_extension(ct, bpf_core_enum_value(enum nf_ct_ext_id, NF_CT_EXT_TIMEOUT));
-	/* between pods we refresh the entry, and know no time-out but the common ones */
+	leaving->fixed = fixed;
+	/* to a pod we refresh the entry, and know no time-out but the common ones */
 	if (leaving->to_pod && fixed)
 		may = false;
 	if (may && !fixed && (leaving->to_pod || is_bare_ack(skb, &leaving->plain)))
@@ -113,12 +115,15 @@ static __noinline bool recall(struct __sk_buff *skb, const struct config *cfg,
 /* The smaller of the route's and the device's. 0: the packet's route is none that we could take. */
 static __always_inline __u16 way_mtu(struct __sk_buff *skb)
 {
-	__u32 device = 0, route;
+	__u32 device = 0, route, mtu6;
 
 	if (!route_mtu(skb, &route) || bpf_check_mtu(skb, 0, &device, 0, 0) < 0)
 		return 0;
 	if (route && route < device)
 		device = route;
+	mtu6 = skb->protocol == bpf_htons(ETH_P_IPV6) ? mtu6_of(device_of(skb)) : 0;
+	if (mtu6 && mtu6 < device)
+		device = mtu6;
 	return device < 0xffff ? device : 0xffff;
 }
 
@@ -134,21 +139,28 @@ static __always_inline enum flow_way way_of(struct __sk_buff *skb, const struct 
 /*
  * Data that leaves by an uplink gives the entry the time-out of what nobody has acknowledged.
  * Conntrack, which misses most of the connection, will not see that somebody does: the next packet
- * of the other direction is a reason to ask, and refreshes.
+ * of the other direction is a reason to ask, or to meet the stack, and refreshes.
  */
-static __noinline void await_acknowledgment(const struct flow_key *leaves, __u32 out)
+__noinline int await_acknowledgment(const struct flow_key *leaves, __u32 out)
 {
-	struct flow_key reverse = {
+	struct flow_key reverse;
+	struct flow *flow;
+
+	if (!leaves)
+		return -1;
+	reverse = (struct flow_key){
 		.src = leaves->dst,
 		.dst = leaves->src,
 		.sport = leaves->dport,
 		.dport = leaves->sport,
 		.arrival = arrival(out, IPPROTO_TCP),
 	};
-	struct flow *flow = flow_find(&reverse);
-
-	if (flow)
-		flow->until = jiffies_now();
+	flow = flow_find(&reverse);
+	if (!flow)
+		return -1;
+	flow->until = jiffies_now();
+	flow->met = flow->until - MEET_SECONDS * hz;	/* to a wire the stack has to be met */
+	return 0;
 }
 
 /* A way that a packet was seen to take. */
@@ -195,8 +207,9 @@ static __noinline int answer(struct __sk_buff *skb, const struct leaving *leavin
 			count(skb, REASON_LEARNED);
 		}
 		flow->generation = leaving->generation + leaving->out_epoch;
-		flow->met = jiffies_now();
-		flow->until = flow->met + hz;
+		flow->until = jiffies_now() + hz;
+		/* time-outs of its own only the kernel knows: it has to be met each second */
+		flow->met = flow->until - hz - (leaving->fixed ? MEET_SECONDS * hz : 0);
 		flow->way = way_of(skb, leaving);
 	}
 	flow_release(flow);

@@ -49,7 +49,7 @@ struct pkt {
 	bool v4;
 	__u8 proto;		/* of the innermost header reached */
 	__u8 ttl;
-	__u8 tos;
+	__be32 flow;		/* as routing sees it: IPv4's TOS; IPv6's traffic class and label */
 	__be16 sport, dport;	/* TCP and UDP */
 	__u16 flags;		/* PKT_* */
 	__u8 tcp_flags;		/* TCP_* */
@@ -132,6 +132,20 @@ static __always_inline __be32 addr_ip(const struct addr *a)
 	return ip;
 }
 
+static __always_inline bool addr_equal(const struct addr *a, const struct addr *b)
+{
+	const __u32 *x = (const void *)a, *y = (const void *)b;
+
+	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]));
+}
+
+static __always_inline bool mac_equal(const __u8 *a, const __u8 *b)
+{
+	const __u16 *x = (const void *)a, *y = (const void *)b;
+
+	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]));
+}
+
 static __always_inline bool addr_is_zero(const struct addr *a)
 {
 	const __u32 *word = (const void *)a;
@@ -173,7 +187,7 @@ static __always_inline bool parse_ipv4(struct cursor *c, struct pkt *pkt)
 	pkt->dst = addr_v4(ip.daddr);
 	pkt->proto = ip.protocol;
 	pkt->ttl = ip.ttl;
-	pkt->tos = ip.tos;
+	pkt->flow = ip.tos;
 	len = bpf_ntohs(ip.tot_len);
 	if (len < ip.ihl * 4u || len > c->skb->len - c->off)
 		pkt->flags |= PKT_BAD_LENGTH;
@@ -223,6 +237,12 @@ static __always_inline bool skip_extension(struct cursor *c, struct pkt *pkt)
 	return !(pkt->flags & PKT_LATER);
 }
 
+/* RFC 8200, 3: what lies between version and length. */
+static __always_inline __be32 flow_of(const struct ipv6hdr *ip)
+{
+	return *(const __be32 *)ip & bpf_htonl(0x0fffffff);
+}
+
 static __always_inline bool parse_ipv6(struct cursor *c, struct pkt *pkt)
 {
 	struct ipv6hdr ip;
@@ -234,7 +254,7 @@ static __always_inline bool parse_ipv6(struct cursor *c, struct pkt *pkt)
 	pkt->dst = addr_v6(&ip.daddr);
 	pkt->proto = ip.nexthdr;
 	pkt->ttl = ip.hop_limit;
-	pkt->tos = ip.priority << 4 | ip.flow_lbl[0] >> 4;
+	pkt->flow = flow_of(&ip);
 	c->off += sizeof(ip);
 	if (bpf_ntohs(ip.payload_len) > c->skb->len - c->off)
 		pkt->flags |= PKT_BAD_LENGTH;

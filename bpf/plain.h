@@ -21,7 +21,7 @@ struct plain {
 	__u32 len;		/* largest IP packet of it on the wire: of one segment, with GSO */
 	__u32 headers;		/* bytes of IP and segment header */
 	__u8 tcp_flags;		/* TCP_*; of UDP: TCP_ACK, as if established */
-	__u8 tos;
+	__be32 flow;		/* as in struct pkt */
 	__u64 v4;		/* a whole register: the verifier must know which family `ip` is */
 };
 
@@ -87,7 +87,7 @@ static __always_inline bool parse_plain(struct __sk_buff *skb, struct plain *pla
 		plain->key.dst = addr_v4(v4->daddr);
 		plain->key.arrival = arrival(skb->ifindex, v4->protocol);
 		plain->headers = sizeof(*v4);
-		plain->tos = v4->tos;
+		plain->flow = v4->tos;
 		if (!parse_segment(plain, v4->protocol, v4 + 1, end))
 			return false;
 	} else {
@@ -101,7 +101,7 @@ static __always_inline bool parse_plain(struct __sk_buff *skb, struct plain *pla
 			return false;	/* it would pass for IPv4 */
 		plain->key.arrival = arrival(skb->ifindex, v6->nexthdr);
 		plain->headers = sizeof(*v6);
-		plain->tos = v6->priority << 4 | v6->flow_lbl[0] >> 4;
+		plain->flow = flow_of(v6);
 		if (!parse_segment(plain, v6->nexthdr, v6 + 1, end))
 			return false;
 	}

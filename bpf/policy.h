@@ -37,20 +37,6 @@
  * speaks for it. */
 static const struct addr gateway6 = { .byte = { [0] = 0xfe, [1] = 0x80, [15] = 1 } };
 
-static __always_inline bool addr_equal(const struct addr *a, const struct addr *b)
-{
-	const __u32 *x = (const void *)a, *y = (const void *)b;
-
-	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]));
-}
-
-static __always_inline bool mac_equal(const __u8 *a, const __u8 *b)
-{
-	const __u16 *x = (const void *)a, *y = (const void *)b;
-
-	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]));
-}
-
 /* The pod that owns both the address and the veth, or NULL. */
 static __always_inline struct pod *pod_of(const struct __sk_buff *skb, const struct addr *addr)
 {

@@ -26,12 +26,12 @@ static __always_inline long fib_ask(struct __sk_buff *skb, const struct pkt *pkt
 	};
 	if (pkt->v4) {
 		fib->family = AF_INET;
-		fib->tos = pkt->tos;
+		fib->tos = pkt->flow;
 		fib->ipv4_src = addr_ip(&pkt->src);
 		fib->ipv4_dst = addr_ip(dst);
 	} else {
 		fib->family = AF_INET6;
-		fib->flowinfo = bpf_htonl((__u32)pkt->tos << 20);
+		fib->flowinfo = pkt->flow;
 		__builtin_memcpy(fib->ipv6_src, &pkt->src, sizeof(fib->ipv6_src));
 		__builtin_memcpy(fib->ipv6_dst, dst, sizeof(fib->ipv6_dst));
 	}
@@ -75,17 +75,6 @@ static __always_inline bool is_uplinks_still(struct __sk_buff *skb, const struct
 		return false;
 	*checked = now;
 	return true;
-}
-
-/* Of a packet that leaves by this device with this source. */
-static __always_inline bool is_source_still(struct __sk_buff *skb, const struct pkt *pkt,
-					    const struct addr *src, __u32 oif)
-{
-	struct uplink *uplink = bpf_map_lookup_elem(&uplinks, &oif);
-
-	return uplink && addr_equal(src, pkt->v4 ? &uplink->v4 : &uplink->v6) ?
-	       is_uplinks_still(skb, pkt, src, oif) :
-	       is_still_ours(skb, pkt, src);
 }
 
 /* GO_ON: the flow leaves by uplink *oif, with *egress for its source. */

@@ -99,35 +99,39 @@ static __always_inline bool leaves_as(const struct nf_conn *ct, __u8 dir,
 }
 
 /*
- * Is what an answer says still true, and may be said for another second? The entry may be another
- * by now, of another pod's flow that has the same port of the node; and somebody may have come to
- * hang behind us.
+ * Is what an answer says of the entry still true, and may be said for another second? The entry may
+ * be another by now, of another pod's flow that has the same port of the node; and somebody may
+ * have come to hang behind us. If it is not, there is no answer any more.
  */
-static __noinline bool still_stands(struct __sk_buff *skb, const struct config *cfg,
-				    const struct flow_key *came, const struct flow *answer,
-				    bool renews)
+__noinline int still_stands(struct __sk_buff *skb, const struct config *cfg,
+			    const struct flow_key *came, const struct flow *answer)
 {
-	const struct flow_key leaves = {
+	struct flow_key leaves;
+	struct nf_conn *ct;
+	bool stands = false;
+	struct ct_key key;
+	__u8 dir;
+
+	if (!cfg || !came || !answer)
+		return false;
+	leaves = (struct flow_key){
 		.src = answer->src,
 		.dst = answer->dst,
 		.ports = answer->ports,
 	};
-	struct ct_key key = key_of_arrival(came);
-	struct nf_conn *ct;
-	bool stands;
-	__u8 dir;
-
+	key = key_of_arrival(came);
 	ct = ct_lookup(skb, &key, &dir);
-	if (!ct)
-		return false;
-	stands = is_established(ct, key.proto) && may_be_short(ct, key.proto, cfg) &&
-		 classifiers(device_of(skb), false) <= 1 && leaves_as(ct, dir, &leaves);
-	if (stands && answer->way == WAY_PEER)
-		refresh(ct, key.proto);
-	/* by other ways the kernel refreshes, and must not come too late */
-	else if (stands && renews && jiffies_left(ct) <= (__s32)(MEET_SECONDS * hz + hz))
-		stands = false;
-	bpf_ct_release(ct);
+	if (ct) {
+		stands = is_established(ct, key.proto) && may_be_short(ct, key.proto, cfg) &&
+			 classifiers(device_of(skb), false) <= 1 && leaves_as(ct, dir, &leaves);
+		/* to a wire TCP's is the kernel's business, which knows more of it than we do */
+		if (stands && (answer->way == WAY_PEER || key.proto == IPPROTO_UDP) &&
+		    !has_extension(ct, bpf_core_enum_value(enum nf_ct_ext_id, NF_CT_EXT_TIMEOUT)))
+			refresh(ct, key.proto);
+		bpf_ct_release(ct);
+	}
+	if (!stands)
+		flow_delete(came);
 	return stands;
 }
 
@@ -139,7 +143,7 @@ static __noinline bool still_leads(struct __sk_buff *skb, const struct plain *pl
 	const struct pkt pkt = {
 		.v4 = plain->v4,
 		.proto = flow_proto(&plain->key),
-		.tos = plain->tos,
+		.flow = plain->flow,
 		.src = plain->key.src,
 		.sport = plain->key.sport,
 		.dport = answer->dport,
@@ -150,7 +154,7 @@ static __noinline bool still_leads(struct __sk_buff *skb, const struct plain *pl
 	       fib.ifindex == answer->ifindex && fib.mtu_result == answer->mtu &&
 	       mac_equal(fib.dmac, answer->dst_mac) && mac_equal(fib.smac, answer->src_mac) &&
 	       (addr_equal(&pkt.src, &answer->src) ||
-		is_source_still(skb, &pkt, &answer->src, answer->ifindex));
+		is_still_ours(skb, &pkt, &answer->src));
 }
 
 /* Gives an answer another second, if that can be done without the stack. */
@@ -158,14 +162,12 @@ static __always_inline bool renew(struct __sk_buff *skb, const struct config *cf
 				  const struct plain *plain, struct flow *flow)
 {
 	__u32 now = jiffies_now();
+	bool to_pod = flow->way == WAY_PEER;
 
-	if (flow->way != WAY_PEER && now - flow->met >= MEET_SECONDS * hz)
+	if ((!to_pod && now - flow->met >= MEET_SECONDS * hz) ||
+	    !still_stands(skb, cfg, &plain->key, flow) ||
+	    (!to_pod && !still_leads(skb, plain, flow)))
 		return false;
-	if (!still_stands(skb, cfg, &plain->key, flow, true) ||
-	    (flow->way != WAY_PEER && !still_leads(skb, plain, flow))) {
-		flow_delete(&plain->key);
-		return false;
-	}
 	flow->until = now + hz;
 	return true;
 }
@@ -189,10 +191,8 @@ static __always_inline enum reason judge_answer(struct __sk_buff *skb, const str
 		return GO_ON;
 	if (!fresh && !renew(skb, cfg, plain, flow))
 		return GO_ON;
-	if (fresh && !cached && !still_stands(skb, cfg, &plain->key, flow, false)) {
-		flow_delete(&plain->key);
+	if (fresh && !cached && !still_stands(skb, cfg, &plain->key, flow))
 		return GO_ON;
-	}
 	return way == WAY_PEER ? REASON_SHORT_POD : REASON_SHORT_OUT;
 }
 
@@ -234,28 +234,27 @@ static __always_inline enum reason take_short_way(struct __sk_buff *skb, const s
 }
 
 /* "Stack" is the answer for a second. generation: read before conntrack was asked. */
-static __noinline void note_stack(const struct config *cfg, const struct flow_key *key,
-				  __u32 generation)
+__noinline int note_stack(const struct config *cfg, const struct flow_key *key, __u32 generation)
 {
 	struct flow *flow;
 
-	if (cfg->short_way == SHORT_OFF)
-		return;
+	if (!cfg || !key || cfg->short_way == SHORT_OFF)
+		return -1;
 	flow = flow_find(key);
 	if (flow && is_current(flow, generation)) {
 		flow->way = WAY_STACK;
 		flow->until = jiffies_now() + hz;
-		return;
+		return 0;
 	}
 	flow = flow_take(key);
 	if (!flow)
-		return;
-	flow->key = *key;
+		return -1;
 	flow->until = jiffies_now() + hz;
 	flow->generation = generation;
 	flow->way = WAY_STACK;
 	flow->ifindex = 0;
 	flow_release(flow);
+	return 0;
 }
 
 /*

@@ -124,10 +124,11 @@ __s32 answer_hz(void)
 /* As in bpf/flow.h. */
 static __u64 hash_of(const struct flow_key *key)
 {
-	const __u64 *word = (const void *)key, *seed = dp_flow_seed;
-	__u64 hash = (word[0] + seed[0]) * (word[1] + seed[1]) + (word[2] + seed[2]) * (word[3] + seed[3]) +
-		     (word[4] + seed[4]) * 0x9e3779b97f4a7c15;
+	const __u32 *word = (const void *)key;
+	__u64 hash = 0;
 
+	for (int i = 0; i < 10; i += 2)
+		hash += (__u64)(word[i] + dp_flow_seed[i]) * (word[i + 1] + dp_flow_seed[i + 1]);
 	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15;
 }
 

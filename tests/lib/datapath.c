@@ -30,8 +30,8 @@
 #define TC_REDIRECT 7u		/* TC_ACT_REDIRECT */
 
 struct datapath dp;
-const __u64 dp_flow_seed[5] = { 0x243f6a8885a308d3, 0x13198a2e03707344, 0xa4093822299f31d0, 0x082efa98ec4e6c89,
-				0x452821e638d01377 };
+const __u32 dp_flow_seed[10] = { 0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822,
+				 0x299f31d0, 0x082efa98, 0xec4e6c89, 0x452821e6, 0x38d01377 };
 
 static struct ctnat_bpf *skel;
 

@@ -46,7 +46,7 @@ struct datapath {
 };
 
 extern struct datapath dp;
-extern const __u64 dp_flow_seed[5];	/* of the programs that dp_load() loads */
+extern const __u32 dp_flow_seed[10];	/* of the programs that dp_load() loads */
 
 /* cmocka's group fixtures: namespaces, devices, programs of level `full`. */
 int dp_set_up(void **state);
