@@ -205,6 +205,34 @@ static void a_silent_connection_lives_as_long_as_it_may(void **state)
 	ct_expires("tcp", 432000);
 }
 
+/* What comes to it leads through the veth's queue: there the stack has to see the acknowledgment. */
+static void so_does_that_of_a_pod_that_is_shaped(void **state)
+{
+	struct direction there = outward(frame_payload(frame_tcp(POD_A4, 4000, WORLD4, 80, FLAG_ACK), "data", 4),
+					 frame_payload(frame_tcp(NODE4, 61000, WORLD4, 80, FLAG_ACK), "data", 4));
+	struct direction back = inward(frame_tcp(WORLD4, 80, NODE4, 61000, FLAG_ACK),
+				       frame_tcp(WORLD4, 80, POD_A4, 4000, FLAG_ACK));
+
+	(void)state;
+	run("tc qdisc add dev host0 root handle 1: pfifo limit 100");
+	use_port(61000);
+	open_tcp(POD_A4, NODE4, WORLD4);
+	crosses(&back, REASON_PASS_ASKED);
+	crosses(&back, REASON_SHORT_IN);
+	assert_int_equal(answer_to(&back).flow.way, WAY_WIRE);
+	crosses(&there, REASON_PASS_ASKED);
+	ct_expires("tcp", 300);
+	crosses(&back, REASON_PASS_ASKED);
+	ct_expires("tcp", 432000);
+}
+
+static int without_queue(void **state)
+{
+	(void)state;
+	run("tc qdisc del dev host0 root");
+	return 0;
+}
+
 static void between_pods(void **state)
 {
 	static const char *const who[][2] = { { POD_A4, POD_B4 }, { POD_A6, POD_B6 } };
@@ -366,6 +394,7 @@ int main(void)
 		EACH(source_nat_of_udp),
 		EACH(source_nat_of_tcp),
 		EACH(a_silent_connection_lives_as_long_as_it_may),
+		cmocka_unit_test_setup_teardown(so_does_that_of_a_pod_that_is_shaped, ends_reset, without_queue),
 		EACH(between_pods),
 		EACH(destination_nat_to_a_pod),
 		EACH(both_to_the_world),
