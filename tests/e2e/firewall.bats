@@ -242,7 +242,6 @@ add_policies() {
 
 # foreign DEVICE: classic bytecode that drops UDP to and from port 7778, behind whatever hangs on the ingress.
 foreign() {
-	in_node tc qdisc add dev "$1" clsact 2>/dev/null || true	# perhaps it is there: ours
 	in_node tc filter add dev "$1" ingress pref 60000 protocol ip bpf da bytecode \
 		"8,40 0 0 12,21 0 5 2048,48 0 0 23,21 0 3 17,40 0 0 $2,21 0 1 $STEADY,6 0 0 2,6 0 0 4294967295,"
 }
@@ -260,6 +259,8 @@ halted() {
 # without it.
 drops_behind() {
 	local done
+	# Before the flows: the kernel stops the device for a moment. Perhaps it is there: ours.
+	in_node tc qdisc add dev "$1" clsact 2>/dev/null || true
 	steady_flows a
 	foreign "$1" "$2"
 	done=$EPOCHREALTIME
