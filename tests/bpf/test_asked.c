@@ -4,76 +4,7 @@
 #include <linux/bpf.h>
 #include <string.h>
 
-#include "lib/answer.h"
-
-/* For conntrack(8): pod A's flows to the world, as the base table would translate them. */
-#define FLOW4 "-p udp -s " POD_A4 " -d " WORLD4 " --sport 4000 --dport 53 "
-#define UDP4 FLOW4 "--src-nat " NODE4 " "
-#define UDP6 "-p udp -s " POD_A6 " -d " WORLD6 " --sport 4000 --dport 53 --src-nat " NODE6 " "
-#define TCP4 "-p tcp -s " POD_A4 " -d " WORLD4 " --sport 4000 --dport 80 --src-nat " NODE4 " --state "
-#define ASSURED "-u SEEN_REPLY,ASSURED "
-
-static struct frame udp4(void)
-{
-	return frame_udp(POD_A4, 4000, WORLD4, 53);
-}
-
-static struct frame tcp4(void)
-{
-	return frame_tcp(POD_A4, 4000, WORLD4, 80, FLAG_ACK);
-}
-
-static void set_sysctl(const char *name, int value)
-{
-	run("echo %d >/proc/sys/net/netfilter/nf_conntrack_%s", value, name);
-}
-
-static int begin(void **state)
-{
-	set_sysctl("tcp_be_liberal", 1);
-	set_sysctl("tcp_timeout_established", 1000);
-	set_sysctl("udp_timeout_stream", 120);
-	return dp_reset(state);
-}
-
-/* The frame arrives on a device, is left as it is, and its answer is "stack" for a second (or there
- * is none). */
-static void arrives(int prog, int in, struct frame f, enum reason reason, bool noted)
-{
-	const struct flow_key key = answer_key(&f, in);
-	struct answer answer;
-	struct ran ran;
-
-	dp_run(prog, (struct __sk_buff){ .ifindex = in }, 0, &f, &ran);
-	dp_ran(&ran, reason, REASON_MAX);
-	assert_memory_equal(ran.frame.data, f.data, f.len);
-	assert_int_equal(answer_get(&key, &answer), noted);
-	if (!noted)
-		return;
-	assert_int_equal(answer.flow.way, WAY_STACK);
-	assert_in_range(answer.left, 1, answer_hz());
-}
-
-static void pod_sends(struct frame f, enum reason reason, bool noted)
-{
-	arrives(dp.from_pod, dp.host0, f, reason, noted);
-}
-
-static void world_sends(struct frame f, enum reason reason, bool noted)
-{
-	arrives(dp.from_uplink, dp.eth0, f, reason, noted);
-}
-
-/* An established flow, whose packets may take the short way or not. */
-static void may(struct frame f)
-{
-	pod_sends(f, REASON_PASS_ASKED, true);
-}
-
-static void may_not(struct frame f)
-{
-	pod_sends(f, REASON_PASS_ESTABLISHED, true);
-}
+#include "lib/asked.h"
 
 /* ---- which flows ------------------------------------------------------------------------------------ */
 
@@ -201,7 +132,7 @@ static void where_there_is_ipsec_all_is_the_stacks(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
-		begin(NULL);
+		asked_reset(NULL);
 		ct_do("-I " UDP4 ASSURED "-t 60");
 		answer_put(&answer);
 		dp_run(dp.from_pod, (struct __sk_buff){ .ifindex = dp.host0 }, 0, &in, &ran);
@@ -277,7 +208,7 @@ static void only_bpfs_own_flows_do(void **state)
 	ct_expect("dst=192.0.2.77");
 }
 
-#define EACH(test) cmocka_unit_test_setup(test, begin)
+#define EACH(test) cmocka_unit_test_setup(test, asked_reset)
 
 int main(void)
 {
@@ -289,7 +220,7 @@ int main(void)
 		EACH(tcp_that_is_about_to_expire_is_the_stacks),
 		EACH(tcp_wants_a_liberal_conntrack),
 		EACH(what_the_operator_marked_is_the_stacks),
-		cmocka_unit_test_setup_teardown(where_there_is_ipsec_all_is_the_stacks, begin, without_ipsec),
+		cmocka_unit_test_setup_teardown(where_there_is_ipsec_all_is_the_stacks, asked_reset, without_ipsec),
 		EACH(a_flow_that_awaits_admission_is_the_stacks),
 		EACH(another_zones_entry_is_another_flow),
 		EACH(nobody_asks_where_the_short_way_is_off),

@@ -6,70 +6,7 @@
 
 #include <bpf/libbpf.h>
 
-#include "lib/answer.h"
-
-/* For conntrack(8): pod A's flows to the world, as the base table would translate them. */
-#define FLOW4 "-p udp -s " POD_A4 " -d " WORLD4 " --sport 4000 --dport 53 "
-#define UDP4 FLOW4 "--src-nat " NODE4 " "
-#define TCP4 "-p tcp -s " POD_A4 " -d " WORLD4 " --sport 4000 --dport 80 --src-nat " NODE4 " --state "
-#define ASSURED "-u SEEN_REPLY,ASSURED "
-
-static struct frame udp4(void)
-{
-	return frame_udp(POD_A4, 4000, WORLD4, 53);
-}
-
-static struct frame tcp4(void)
-{
-	return frame_tcp(POD_A4, 4000, WORLD4, 80, FLAG_ACK);
-}
-
-static void set_sysctl(const char *name, int value)
-{
-	run("echo %d >/proc/sys/net/netfilter/nf_conntrack_%s", value, name);
-}
-
-static int begin(void **state)
-{
-	set_sysctl("tcp_be_liberal", 1);
-	set_sysctl("tcp_timeout_established", 1000);
-	set_sysctl("udp_timeout_stream", 120);
-	return dp_reset(state);
-}
-
-/* The frame arrives on a device, is left as it is, and its answer is "stack" for a second (or there
- * is none). */
-static void arrives(int prog, int in, struct frame f, enum reason reason, bool noted)
-{
-	const struct flow_key key = answer_key(&f, in);
-	struct answer answer;
-	struct ran ran;
-
-	dp_run(prog, (struct __sk_buff){ .ifindex = in }, 0, &f, &ran);
-	dp_ran(&ran, reason, REASON_MAX);
-	assert_memory_equal(ran.frame.data, f.data, f.len);
-	assert_int_equal(answer_get(&key, &answer), noted);
-	if (!noted)
-		return;
-	assert_int_equal(answer.flow.way, WAY_STACK);
-	assert_in_range(answer.left, 1, answer_hz());
-}
-
-static void pod_sends(struct frame f, enum reason reason, bool noted)
-{
-	arrives(dp.from_pod, dp.host0, f, reason, noted);
-}
-
-/* An established flow, whose packets may take the short way or not. */
-static void may(struct frame f)
-{
-	pod_sends(f, REASON_PASS_ASKED, true);
-}
-
-static void may_not(struct frame f)
-{
-	pod_sends(f, REASON_PASS_ESTABLISHED, true);
-}
+#include "lib/asked.h"
 
 /* An answer for one of pod A's two flows, as its entry above would have it. */
 static struct answer put(struct frame f, enum flow_way way, __s32 left)
@@ -131,7 +68,7 @@ static struct answer put_lately_met(const char *src)
 static int begin_with_gateway(void **state)
 {
 	run("ip neigh replace 192.0.2.254 lladdr 02:00:00:00:00:fe dev eth0");
-	return begin(state);
+	return asked_reset(state);
 }
 
 /* Of what can be asked: not each second by the stack. */
@@ -319,7 +256,7 @@ static void uncached_conntrack_is_asked_each_time(void **state)
 	pod_sends(udp4(), REASON_PASS_INSERTED, false);
 }
 
-#define EACH(test) cmocka_unit_test_setup(test, begin)
+#define EACH(test) cmocka_unit_test_setup(test, asked_reset)
 #define WITH_GATEWAY(test) cmocka_unit_test_setup(test, begin_with_gateway)
 
 int main(void)
@@ -333,7 +270,7 @@ int main(void)
 		EACH(an_answer_to_a_pod_is_renewed_by_conntrack),
 		EACH(a_pods_answer_ends_with_the_entry),
 		EACH(a_pods_answer_is_not_confirmed_by_anothers_entry),
-		cmocka_unit_test_setup_teardown(who_hangs_behind_us_misses_nothing, begin, without_filters),
+		cmocka_unit_test_setup_teardown(who_hangs_behind_us_misses_nothing, asked_reset, without_filters),
 		EACH(uncached_conntrack_is_asked_each_time),
 	};
 
