@@ -84,7 +84,7 @@ static __noinline bool recall(struct __sk_buff *skb, const struct config *cfg,
 	__u8 proto = flow_proto(leaves), info, dir;
 	const struct nf_conn *seen;
 	struct nf_conn *ct;
-	bool may, fixed;
+	bool may;
 
 	seen = entry_of(skb, &info);
 	if (!seen)
@@ -94,12 +94,12 @@ static __noinline bool recall(struct __sk_buff *skb, const struct config *cfg,
 		return false;
 	may = is_established(ct, proto) && may_be_short(ct, proto, cfg) &&
 	      leaves_as(ct, dir, leaves) && is_explained(ct, dir, came, leaves);
-	fixed = has_extension(ct, bpf_core_enum_value(enum nf_ct_ext_id, NF_CT_EXT_TIMEOUT));
-	leaving->fixed = fixed;
+	leaving->fixed = has_extension(ct, bpf_core_enum_value(enum nf_ct_ext_id,
+							       NF_CT_EXT_TIMEOUT));
 	/* to a pod we refresh the entry, and know no time-out but the common ones */
-	if (leaving->to_pod && fixed)
+	if (leaving->to_pod && leaving->fixed)
 		may = false;
-	if (may && !fixed && (leaving->to_pod || is_bare_ack(skb, &leaving->plain)))
+	if (may && !leaving->fixed && (leaving->to_pod || is_bare_ack(skb, &leaving->plain)))
 		refresh(ct, proto);
 	if (may && !leaving->to_pod && dir == CT_DIR_ORIGINAL && is_bpfs(ct->status) &&
 	    is_misplaced(skb->ifindex, &leaves->src)) {
