@@ -276,8 +276,8 @@ static __always_inline bool is_current(const struct flow *flow, __u32 generation
 	return flow->generation == generation + (flow->ifindex ? epoch_of(flow->ifindex) : 0);
 }
 
-/* SYN, FIN, RST: both directions are the stack's again. An answer "stack" may not know its reverse;
- * then that one lives on for its second. */
+/* SYN, FIN, RST, or an entry that we end: both directions are the stack's again. An answer "stack"
+ * may not know its reverse; then that one lives on for its second. */
 __noinline int flow_forget(struct __sk_buff *skb, const struct flow_key *key)
 {
 	struct flow_key reverse;

@@ -104,6 +104,7 @@ static __noinline enum reason follow_out(struct __sk_buff *skb, const struct con
 	bpf_ct_release(ct);
 	if (end == GO_ON)
 		return reason;
+	flow_forget(skb, &came);
 	count(skb, end);
 	/* This look-up removes it from the table. If it finds one, another CPU has opened the flow
 	 * again. */

@@ -17,6 +17,7 @@ struct leaving {
 	__u32 out_epoch;
 	bool to_pod;
 	bool fixed;		/* its entry has time-outs of its own */
+	bool ended;		/* we ended its entry: the next packet opens it again */
 };
 
 /*
@@ -105,8 +106,8 @@ static __noinline bool recall(struct __sk_buff *skb, const struct config *cfg,
 	    is_misplaced(skb->ifindex, &leaves->src)) {
 		may = false;
 		bpf_ct_change_timeout(ct, 0);
-		flow_delete(came);	/* the next packet opens it again */
 		count(skb, REASON_ENDED_EGRESS);
+		leaving->ended = true;
 	}
 	bpf_ct_release(ct);
 	return may;
@@ -246,8 +247,11 @@ __noinline int learn(struct __sk_buff *skb, bool to_pod)
 	 * directions, or it would wait for acknowledgments in vain */
 	if (to_pod && classifiers(device_of(skb), false) > 1)
 		return 0;
-	if (!recall(skb, cfg, &leaving, &came))
+	if (!recall(skb, cfg, &leaving, &came)) {
+		if (leaving.ended)
+			flow_forget(skb, &came);
 		return 0;
+	}
 	if (!to_pod && flow_proto(&came) == IPPROTO_TCP)
 		await_acknowledgment(&leaving.plain.key, skb->ifindex);
 	return answer(skb, &leaving, &came);
