@@ -167,9 +167,11 @@ struct config {
 	char reason[256];	/* why the level is not full, in words; empty if it is */
 };
 
-/* budgets: host ifindex -> what the pod behind it did in the current second. */
+/* budgets: host ifindex % BUDGETS -> what the pod behind it did in the current second. Two links
+ * with one place begin it anew for each other: then their limits are loose. */
 struct budget {
-	__u64 second;		/* bpf_ktime_get_coarse_ns() / 1e9 */
+	__u32 ifindex;
+	__u32 second;		/* bpf_ktime_get_coarse_ns() / 1e9 */
 	__s32 inserts;		/* not known to be answered; refunds may race below zero */
 	__u32 link_local;	/* packets with a link-local source: neighbour entries */
 };
@@ -373,7 +375,7 @@ struct sysctl_value {
 #define ATTACHMENTS_MAX	65536
 #define CIDRS_MAX	16384
 #define UPLINKS_MAX	64
-#define BUDGETS_MAX	4096	/* links that insert within the same second */
+#define BUDGETS		4096
 #define SYSCTLS_MAX	256
 #define FLOW_SETS	32768	/* power of two; of FLOW_WAYS answers, one for a flow's direction */
 #define GUARDS		64	/* power of two */

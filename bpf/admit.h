@@ -39,27 +39,36 @@ static __always_inline bool awaits_admission(unsigned long status)
 	return level == LEVEL_FULL && is_bpfs(status) && !(status & IPS_ADMITTED);
 }
 
-/* The tuple of one direction: how its packets arrive. (By calls, not field by field: with each
- * field of an acquired entry the verifier of 6.18 searches all of the kernel's types.) */
-static __always_inline bool read_tuple(const struct nf_conn *ct, bool reply, bool v4,
-				       struct flow_key *key)
+static __always_inline struct addr read_addr(union nf_inet_addr *from, bool v4)
 {
-	const struct nf_conntrack_tuple *tuple;
-	struct tuple_end src, dst;
+	union nf_inet_addr v6;
+	struct addr addr;
+
+	if (v4)
+		return addr_v4(LOAD(from, ip));
+	for (int i = 0; i < 4; i++)
+		v6.all[i] = LOAD(from, all[i]);
+	__builtin_memcpy(&addr, &v6, sizeof(addr));
+	return addr;
+}
+
+/* The tuple of one direction: how its packets arrive. (Not field by field of the entry: with each
+ * of an acquired one the verifier of 6.18 searches all of the kernel's types.) */
+static __always_inline struct flow_key read_tuple(const struct nf_conn *ct, bool reply, bool v4)
+{
+	struct nf_conntrack_tuple *tuple;
 
 	if (reply)
-		tuple = &ct->tuplehash[CT_DIR_REPLY].tuple;
+		tuple = AS(struct nf_conntrack_tuple, &ct->tuplehash[CT_DIR_REPLY].tuple);
 	else
-		tuple = &ct->tuplehash[CT_DIR_ORIGINAL].tuple;
-	if (bpf_core_read(&src, sizeof(src), &tuple->src) ||
-	    bpf_core_read(&dst, sizeof(dst), &tuple->dst))
-		return false;
-	copy_addr(&key->src, &src.addr, v4);
-	copy_addr(&key->dst, &dst.addr, v4);
-	key->sport = src.port;
-	key->dport = dst.port;
-	key->arrival = arrival(0, dst.proto);
-	return true;
+		tuple = AS(struct nf_conntrack_tuple, &ct->tuplehash[CT_DIR_ORIGINAL].tuple);
+	return (struct flow_key){
+		.src = read_addr(&tuple->src.u3, v4),
+		.dst = read_addr(&tuple->dst.u3, v4),
+		.sport = LOAD(tuple, src.u.all),
+		.dport = LOAD(tuple, dst.u.all),
+		.arrival = arrival(0, LOAD(tuple, dst.protonum)),
+	};
 }
 
 /*
@@ -73,8 +82,7 @@ static __always_inline struct nf_conn *ct_acquire(struct __sk_buff *skb,
 {
 	struct ct_key key;
 
-	if (!read_tuple(seen, info >= IP_CT_IS_REPLY, skb->protocol == bpf_htons(ETH_P_IP), came))
-		return NULL;
+	*came = read_tuple(seen, info >= IP_CT_IS_REPLY, skb->protocol == bpf_htons(ETH_P_IP));
 	came->arrival |= arrival(skb->ingress_ifindex, 0);
 	key = key_of_arrival(came);
 	return ct_lookup(skb, &key, dir);

@@ -19,6 +19,10 @@
  * is lost on, a look-up of the reply's tuple comes before: it spares an allocation for each port
  * that is taken, and removes what has expired but still stands in the way.
  *
+ * The same holds for the flow. A SYN, or a datagram of a flow of which `flows` has never heard, is
+ * very likely its first packet: then the insert is tried before conntrack is asked, and only if it
+ * is lost the entry is looked for. Any other packet asks first.
+ *
  * An allocated entry cannot be given back, only inserted: whatever can be checked is checked
  * before.
  *

@@ -61,15 +61,51 @@ static __noinline enum reason pods_short_way(struct __sk_buff *skb, const struct
 	return arrives_plain(skb, &plain) ? take_short_way(skb, cfg, &plain) : GO_ON;
 }
 
+/* A flow that conntrack does not know, as far as anybody can tell. GO_ON: never. */
+__noinline int open_flow(struct __sk_buff *skb, const struct config *cfg, const struct pkt *pkt,
+			 const struct pod *pod)
+{
+	struct addr egress;
+	enum reason reason;
+	__u32 uplink;
+
+	if (!cfg || !pkt || !pod)
+		return REASON_PASS_STACK;
+	reason = judge_opening(pkt);
+	if (reason == GO_ON && level != LEVEL_FULL)
+		reason = REASON_PASS_ASSISTED;
+	if (reason == GO_ON)
+		reason = find_egress(skb, pkt, pod, &egress, &uplink);
+	if (reason == GO_ON)
+		reason = ct_insert(skb, cfg, pkt, &egress, uplink);
+	return reason;
+}
+
+/* A flow of which nobody knows whether conntrack knows it. likely_new: then the insert finds out,
+ * which fails if it does (ct.h), and a look-up is spared. */
+static __always_inline enum reason judge_flow(struct __sk_buff *skb, const struct config *cfg,
+					      const struct pkt *pkt, const struct pod *pod,
+					      __u32 generation, bool likely_new)
+{
+	enum reason opened = REASON_PASS_RACED, reason;
+
+	if (level == LEVEL_FULL && likely_new)
+		opened = open_flow(skb, cfg, pkt, pod);
+	if (opened == REASON_PASS_INSERTED || opened == REASON_PASS_RETRIED)
+		return opened;
+	reason = follow_out(skb, cfg, pkt, generation);
+	if (reason != GO_ON)
+		return reason;
+	return opened == REASON_PASS_RACED ? open_flow(skb, cfg, pkt, pod) : opened;
+}
+
 /* What conntrack and the stack must be asked about. */
-static __noinline enum reason judge_pods(struct __sk_buff *skb, struct config *cfg)
+static __noinline enum reason judge_pods(struct __sk_buff *skb, struct config *cfg, bool unheard_of)
 {
 	__u32 generation = generation_of(cfg, skb->ifindex);
 	struct pod *pod = NULL;
-	struct addr egress;
 	enum reason reason;
 	struct pkt pkt;
-	__u32 uplink;
 
 	reason = judge_frame(skb);
 	if (reason == GO_ON)
@@ -79,15 +115,8 @@ static __noinline enum reason judge_pods(struct __sk_buff *skb, struct config *c
 	if (reason == GO_ON)
 		reason = judge_shape(skb, &pkt, pod);
 	if (reason == GO_ON)
-		reason = follow_out(skb, cfg, &pkt, generation);
-	if (reason == GO_ON)
-		reason = judge_opening(&pkt);
-	if (reason == GO_ON && level != LEVEL_FULL)
-		reason = REASON_PASS_ASSISTED;
-	if (reason == GO_ON)
-		reason = find_egress(skb, &pkt, pod, &egress, &uplink);
-	if (reason == GO_ON)
-		reason = ct_insert(skb, cfg, &pkt, &egress, uplink);
+		reason = judge_flow(skb, cfg, &pkt, pod, generation,
+				    unheard_of || is_plain_syn(&pkt));
 	return reason;
 }
 
@@ -100,8 +129,8 @@ int ctnat_from_pod(struct __sk_buff *skb)
 	if (!cfg)
 		return TC_ACT_UNSPEC;
 	reason = cfg->short_way == SHORT_OFF ? GO_ON : pods_short_way(skb, cfg);
-	if (reason == GO_ON)
-		reason = judge_pods(skb, cfg);
+	if (reason >= GO_ON)
+		reason = judge_pods(skb, cfg, reason == GO_ON_NEW);
 	return leave(skb, reason);
 }
 
@@ -143,7 +172,7 @@ int ctnat_from_uplink(struct __sk_buff *skb)
 
 	if (cfg && cfg->short_way != SHORT_OFF && arrives_plain(skb, &plain)) {
 		reason = take_short_way(skb, cfg, &plain);
-		if (reason == GO_ON)
+		if (reason >= GO_ON)
 			reason = follow_in(skb, cfg, &plain);
 	}
 	return leave(skb, from_uplink(reason));

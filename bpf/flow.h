@@ -135,8 +135,20 @@ static __always_inline struct flow *first_place(struct flow_set *set, __u64 matc
 	return &set->flow[bit * 0x0001020304050607 >> 56 & (FLOW_WAYS - 1)];
 }
 
+/* What is read between two calls is read between them. */
+static __always_inline __u32 flow_version(struct flow *flow)
+{
+	__u32 version;
+
+	barrier();
+	version = weak_order ? __sync_fetch_and_add(&flow->version, 0) : READ_ONCE(flow->version);
+	barrier();
+	return version;
+}
+
+/* *version: from before the key was read. */
 static __always_inline struct flow *flow_in(const struct flow_home *home,
-					    const struct flow_key *key)
+					    const struct flow_key *key, __u32 *version)
 {
 	__u64 matches = tag_matches(READ_ONCE(home->tags->all), home->tag);
 	struct flow *flow;
@@ -144,21 +156,30 @@ static __always_inline struct flow *flow_in(const struct flow_home *home,
 	if (!matches)
 		return NULL;
 	flow = first_place(home->set, matches);
+	*version = flow_version(flow);
 	if (same_key(&flow->key, key))
 		return flow;
 	matches &= matches - 1;		/* two tags may be the same; three are too rare to care */
 	if (!matches)
 		return NULL;
 	flow = first_place(home->set, matches);
+	*version = flow_version(flow);
 	return same_key(&flow->key, key) ? flow : NULL;
 }
 
-/* An answer, or NULL. */
-static __always_inline struct flow *flow_find(const struct flow_key *key)
+/* An answer, or NULL. *version: for who reads more of it than `way` and `until`. */
+static __always_inline struct flow *flow_read(const struct flow_key *key, __u32 *version)
 {
 	struct flow_home home;
 
-	return flow_home(key, &home) ? flow_in(&home, key) : NULL;
+	return flow_home(key, &home) ? flow_in(&home, key, version) : NULL;
+}
+
+static __always_inline struct flow *flow_find(const struct flow_key *key)
+{
+	__u32 version;
+
+	return flow_read(key, &version);
 }
 
 static __always_inline __u8 *tag_of(const struct flow_home *home, const struct flow *place)
@@ -189,23 +210,12 @@ static __always_inline void flow_release(struct flow *place)
 	__sync_val_compare_and_swap(&place->version, version, version + 1);
 }
 
-/* What is read between two calls is read between them. */
-static __always_inline __u32 flow_version(struct flow *flow)
-{
-	__u32 version;
-
-	barrier();
-	version = weak_order ? __sync_fetch_and_add(&flow->version, 0) : READ_ONCE(flow->version);
-	barrier();
-	return version;
-}
-
 /* The place where the flow is, or else one whose answer is over, or NULL. */
 static __always_inline struct flow *flow_place(const struct flow_home *home,
 					       const struct flow_key *key)
 {
-	struct flow *flow = flow_in(home, key);
-	__u32 now = jiffies_now();
+	__u32 now = jiffies_now(), version;
+	struct flow *flow = flow_in(home, key, &version);
 	__u64 unused;
 
 	if (flow)
@@ -242,10 +252,11 @@ __noinline int flow_delete(const struct flow_key *key)
 {
 	struct flow_home home;
 	struct flow *flow;
+	__u32 version;
 
 	if (!key || !flow_home(key, &home))
 		return -1;
-	flow = flow_in(&home, key);
+	flow = flow_in(&home, key, &version);
 	if (!flow || !flow_claim(flow))
 		return -1;
 	if (same_key(&flow->key, key)) {

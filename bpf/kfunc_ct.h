@@ -116,14 +116,6 @@ enum nf_ct_ext_id {
 
 #pragma clang attribute pop
 
-/* Either end of a tuple, copied out as a whole: so nf_conntrack_man and the beginning of the
- * destination have been laid out in every kernel. */
-struct tuple_end {
-	union nf_inet_addr addr;
-	__be16 port;
-	__u8 proto;		/* of the destination */
-};
-
 /*
  * 12 bytes on every kernel: 6.1 accepts no other size, and newer ones (16) take the missing zone
  * for zero.

@@ -52,10 +52,10 @@ struct {
 	__type(value, struct config);
 } config SEC(".maps");
 
-/* LRU: links come and go, and nobody has to clean up behind them. */
+/* An array: links come and go, and nobody has to clean up behind them. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, BUDGETS_MAX);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, BUDGETS);
 	__type(key, __u32);
 	__type(value, struct budget);
 } budgets SEC(".maps");

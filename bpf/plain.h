@@ -18,7 +18,7 @@ struct plain {
 	void *ip;		/* struct iphdr or struct ipv6hdr */
 	__be32 *ports;
 	__u16 *check;		/* of the segment */
-	__u32 len;		/* largest IP packet of it on the wire: of one segment, with GSO */
+	__u32 len;		/* of the IP packet */
 	__u32 headers;		/* bytes of IP and segment header */
 	__u8 tcp_flags;		/* TCP_*; of UDP: TCP_ACK, as if established */
 	__be32 flow;		/* as in struct pkt */
@@ -79,6 +79,7 @@ static __always_inline bool parse_plain(struct __sk_buff *skb, struct plain *pla
 		return false;	/* more than a key holds */
 	plain->eth = data;
 	plain->ip = data + ETH_HLEN;
+	plain->len = len;
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
 		if ((void *)(v4 + 1) > end || !is_plain_v4(v4, len))
 			return false;
@@ -105,8 +106,14 @@ static __always_inline bool parse_plain(struct __sk_buff *skb, struct plain *pla
 		if (!parse_segment(plain, v6->nexthdr, v6 + 1, end))
 			return false;
 	}
-	plain->len = skb->gso_size ? plain->headers + skb->gso_size : len;
 	return true;
+}
+
+/* Of its largest IP packet on the wire, in bytes: with GSO of one segment. Only asked of packets
+ * that may take the short way: it lies far from the headers. */
+static __always_inline __u32 wire_len(const struct __sk_buff *skb, const struct plain *plain)
+{
+	return skb->gso_size ? plain->headers + skb->gso_size : plain->len;
 }
 
 /* The same of a packet that arrives: by its frame it is the node's. */

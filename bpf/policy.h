@@ -53,22 +53,16 @@ static __always_inline enum masq_class class_of(const struct addr *dst)
 	return found ? found->class : CLASS_BPF;
 }
 
-/* This second's budget of the veth. NULL only if the map gives no entry: then there is no limit. */
+/* This second's budget of the veth. */
 static __always_inline struct budget *budget_of(const struct __sk_buff *skb)
 {
-	__u64 second = bpf_ktime_get_coarse_ns() / 1000000000;
-	struct budget *budget, fresh = { .second = second };
-	__u32 ifindex = skb->ifindex;
+	__u32 second = bpf_ktime_get_coarse_ns() / 1000000000, place = skb->ifindex % BUDGETS;
+	struct budget *budget = bpf_map_lookup_elem(&budgets, &place);
 
-	budget = bpf_map_lookup_elem(&budgets, &ifindex);
-	if (!budget) {
-		bpf_map_update_elem(&budgets, &ifindex, &fresh, BPF_NOEXIST);
-		return bpf_map_lookup_elem(&budgets, &ifindex);
-	}
 	/* Two CPUs may both begin the second: then a few inserts are forgotten, which
 	 * is no harm. */
-	if (budget->second != second)
-		*budget = fresh;
+	if (budget && (budget->second != second || budget->ifindex != skb->ifindex))
+		*budget = (struct budget){ .ifindex = skb->ifindex, .second = second };
 	return budget;
 }
 

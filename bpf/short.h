@@ -91,10 +91,9 @@ static __always_inline void refresh(struct nf_conn *ct, __u32 proto)
 static __always_inline bool leaves_as(const struct nf_conn *ct, __u8 dir,
 				      const struct flow_key *leaves)
 {
-	struct flow_key back;
+	struct flow_key back = read_tuple(ct, dir == CT_DIR_ORIGINAL, addr_is_v4(&leaves->src));
 
-	return read_tuple(ct, dir == CT_DIR_ORIGINAL, addr_is_v4(&leaves->src), &back) &&
-	       back.sport == leaves->dport && back.dport == leaves->sport &&
+	return back.sport == leaves->dport && back.dport == leaves->sport &&
 	       addr_equal(&back.src, &leaves->dst) && addr_equal(&back.dst, &leaves->src);
 }
 
@@ -150,7 +149,7 @@ static __noinline bool still_leads(struct __sk_buff *skb, const struct plain *pl
 	};
 	struct bpf_fib_lookup fib;
 
-	return fib_ask(skb, &pkt, &answer->dst, plain->len, &fib) == BPF_FIB_LKUP_RET_SUCCESS &&
+	return fib_ask(skb, &pkt, &answer->dst, wire_len(skb, plain), &fib) == BPF_FIB_LKUP_RET_SUCCESS &&
 	       fib.ifindex == answer->ifindex && fib.mtu_result == answer->mtu &&
 	       mac_equal(fib.dmac, answer->dst_mac) && mac_equal(fib.smac, answer->src_mac) &&
 	       (addr_equal(&pkt.src, &answer->src) ||
@@ -185,7 +184,7 @@ static __always_inline enum reason judge_answer(struct __sk_buff *skb, const str
 		return cached && fresh ? REASON_PASS_CACHED : GO_ON;
 	if (!is_current(flow, generation_of(cfg, skb->ifindex)))
 		return GO_ON;
-	if (plain->len > flow->mtu)
+	if (wire_len(skb, plain) > flow->mtu)
 		return fresh ? REASON_PASS_TOO_BIG : GO_ON;
 	if (has_ipsec(skb))
 		return GO_ON;
@@ -196,7 +195,8 @@ static __always_inline enum reason judge_answer(struct __sk_buff *skb, const str
 	return way == WAY_PEER ? REASON_SHORT_POD : REASON_SHORT_OUT;
 }
 
-/* Sends a plain packet the short way if there is an answer that says how. GO_ON: there is none. */
+/* Sends a plain packet the short way if there is an answer that says how. GO_ON: there is none, or
+ * GO_ON_NEW. */
 static __always_inline enum reason take_short_way(struct __sk_buff *skb, const struct config *cfg,
 						  const struct plain *plain)
 {
@@ -206,11 +206,10 @@ static __always_inline enum reason take_short_way(struct __sk_buff *skb, const s
 
 	if (!is_data_segment(plain->tcp_flags))
 		return GO_ON;
-	flow = flow_find(&plain->key);
+	flow = flow_read(&plain->key, &version);
 	if (!flow)
-		return GO_ON;
-	version = flow_version(flow);
-	if ((version & 1) || !same_key(&flow->key, &plain->key))
+		return GO_ON_NEW;
+	if (version & 1)
 		return GO_ON;
 	reason = judge_answer(skb, cfg, plain, flow);
 	if (reason != REASON_SHORT_OUT && reason != REASON_SHORT_POD)

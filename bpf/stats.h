@@ -9,6 +9,8 @@
 
 /* What a step returns when it has no reason to end the packet's story. */
 #define GO_ON REASON_MAX
+/* The same, and nothing is known of the packet's flow: it is very likely new. */
+#define GO_ON_NEW (REASON_MAX + 1)
 
 static __always_inline void count(const struct __sk_buff *skb, enum reason reason)
 {

@@ -176,13 +176,22 @@ static void an_expired_entry_gives_up_its_port(void **state)
 
 static void the_loser_of_a_race_uses_the_winners_entry(void **state)
 {
+	struct config cfg = default_config;
+
 	(void)state;
 	dp_load(LEVEL_FULL, true);
+	/* very likely new, and so inserted unasked */
+	dp_pod_sends(frame_tcp(POD_A6, 4000, WORLD6, 80, FLAG_SYN), REASON_PASS_ESTABLISHED);
+	dp_pod_sends(frame_udp(POD_A6, 4000, WORLD6, 53), REASON_PASS_ESTABLISHED);
+	/* looked up before */
+	cfg.short_way = SHORT_OFF;
+	dp_set_config(&cfg);
 	dp_pod_sends(frame_udp(POD_A4, 4000, WORLD4, 53), REASON_PASS_RACED);
-	dp_pod_sends(frame_tcp(POD_A6, 4000, WORLD6, 80, FLAG_SYN), REASON_PASS_RACED);
-	assert_int_equal(ct_entries(), 2);
+	assert_int_equal(ct_entries(), 3);
 	ct_expect("src=%s dst=%s sport=4000 dport=53 [UNREPLIED] src=%s dst=%s sport=53 dport=4000",
 		  POD_A4, WORLD4, WORLD4, NODE4);
+	ct_expect("src=%s dst=%s sport=4000 dport=53 [UNREPLIED] src=%s dst=%s sport=53 dport=4000",
+		  POD_A6, WORLD6, WORLD6, NODE6);
 	ct_expect("src=%s dst=%s sport=4000 dport=80 [UNREPLIED] src=%s dst=%s sport=80 dport=4000",
 		  POD_A6, WORLD6, WORLD6, NODE6);
 	/* The winner paid. */

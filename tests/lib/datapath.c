@@ -203,6 +203,13 @@ void dp_set_uplink(int ifindex, const char *v4, const char *v6)
 	update(skel->maps.uplinks, &key, &uplink);
 }
 
+static void begin_budget(int ifindex)
+{
+	const __u32 key = ifindex % BUDGETS;
+
+	update(skel->maps.budgets, &key, &(struct budget){ 0 });
+}
+
 void dp_set_class(const char *text, enum masq_class class)
 {
 	struct cidr cidr = { 0 };
@@ -215,7 +222,7 @@ void dp_set_class(const char *text, enum masq_class class)
 
 struct budget dp_budget(int ifindex)
 {
-	const __u32 key = ifindex;
+	const __u32 key = ifindex % BUDGETS;
 	struct budget budget = { 0 };
 
 	map_get(bpf_map__fd(skel->maps.budgets), &key, &budget);
@@ -230,7 +237,6 @@ int dp_reset(void **state)
 	empty(skel->maps.pods);
 	empty(skel->maps.masq_cidrs);
 	empty(skel->maps.uplinks);
-	empty(skel->maps.budgets);
 	dp_forget_flows();
 	dp_set_config(&default_config);
 	dp_set_pod(POD_A4, dp.host0, STATE_READY, NULL);
@@ -238,6 +244,8 @@ int dp_reset(void **state)
 	dp_set_pod(POD_B4, dp.host1, STATE_READY, NULL);
 	dp_set_pod(POD_B6, dp.host1, STATE_READY, NULL);
 	dp_set_uplink(dp.eth0, NODE4, NODE6);
+	begin_budget(dp.host0);
+	begin_budget(dp.host1);
 	dp_set_class("10.244.0.0/16", CLASS_LEAVE);
 	dp_set_class("fd00:10:244::/48", CLASS_LEAVE);
 	dp_set_class("10.96.0.0/12", CLASS_SERVICE);
