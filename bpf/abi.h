@@ -151,7 +151,6 @@ struct config {
 	__u8 short_way;		/* enum short_way */
 	__u8 reserved[2];
 	__u32 stack_mark;	/* flows with one of these bits in the ct mark stay in the stack */
-	struct addr egress4, egress6;	/* of the node: by which most pods leave; zero: none */
 	enum datapath_level level;	/* in force */
 	enum datapath_level wanted_level;	/* as configured; LEVEL_NONE: auto */
 	enum settings_owner owner;
@@ -233,6 +232,15 @@ struct flow_set {
 union flow_tags {
 	__u8 tag[FLOW_WAYS];	/* bits of the flow's hash; 0: free */
 	__u64 all;
+};
+
+/*
+ * pod_bloom: a Bloom filter of `pods`, one entry, mmapable. Bit n: an address whose last two bytes,
+ * as a number of this machine, are n is a pod's, or was. Whoever adds to `pods` sets it before,
+ * nobody clears it. So an address without its bit is no pod's for certain.
+ */
+struct pod_bloom {
+	__u64 bits[(1 << 16) / 64];
 };
 
 /* guards: ifindex % GUARDS -> does the uplink's guard see what from_pod opens, are its addresses

@@ -268,8 +268,7 @@ static __always_inline enum reason ct_insert(struct __sk_buff *skb, const struct
 	/* Who finds no port pays, too: of all openings it cost the most. */
 	if (op.reason != REASON_PASS_RACED && op.reason != REASON_PASS_ALLOC_FAILED)
 		charge_insert(budget, 1);
-	if (op.reason == REASON_PASS_INSERTED || op.reason == REASON_PASS_RETRIED ||
-	    op.reason == REASON_PASS_RACED) {
+	if (op.reason == REASON_PASS_INSERTED || op.reason == REASON_PASS_RETRIED) {
 		skb->tc_index = TOLD_OPENED;
 		guard_tell(uplink);
 	}

@@ -48,17 +48,12 @@ const volatile __u8 test_race;
 #include "short.h"
 #include "stats.h"
 
-static __always_inline struct config *get_config(void)
-{
-	return bpf_map_lookup_elem(&config, &(__u32){ 0 });
-}
-
 /* A function of its own, so that its frame is gone when conntrack is asked. */
-static __noinline enum reason pods_short_way(struct __sk_buff *skb, const struct config *cfg)
+static __noinline enum reason pods_short_way(struct __sk_buff *skb)
 {
 	struct plain plain;
 
-	return arrives_plain(skb, &plain) ? take_short_way(skb, cfg, &plain) : GO_ON;
+	return arrives_plain(skb, &plain) ? take_short_way(skb, &plain) : GO_ON;
 }
 
 /* A flow that conntrack does not know, as far as anybody can tell. GO_ON: never. */
@@ -89,6 +84,7 @@ static __always_inline enum reason judge_flow(struct __sk_buff *skb, const struc
 {
 	enum reason opened = REASON_PASS_RACED, reason;
 
+	follow_turn(skb, pkt);
 	if (level == LEVEL_FULL && likely_new)
 		opened = open_flow(skb, cfg, pkt, pod);
 	if (opened == REASON_PASS_INSERTED || opened == REASON_PASS_RETRIED)
@@ -96,7 +92,11 @@ static __always_inline enum reason judge_flow(struct __sk_buff *skb, const struc
 	reason = follow_out(skb, cfg, pkt, generation);
 	if (reason != GO_ON)
 		return reason;
-	return opened == REASON_PASS_RACED ? open_flow(skb, cfg, pkt, pod) : opened;
+	if (opened == REASON_PASS_RACED)
+		opened = open_flow(skb, cfg, pkt, pod);
+	if (opened == REASON_PASS_RACED)
+		skb->tc_index = TOLD_OPENED;	/* the winner's entry is to be admitted, too */
+	return opened;
 }
 
 /* What conntrack and the stack must be asked about. */
@@ -128,7 +128,7 @@ int ctnat_from_pod(struct __sk_buff *skb)
 
 	if (!cfg)
 		return TC_ACT_UNSPEC;
-	reason = cfg->short_way == SHORT_OFF ? GO_ON : pods_short_way(skb, cfg);
+	reason = cfg->short_way == SHORT_OFF ? GO_ON : pods_short_way(skb);
 	if (reason >= GO_ON)
 		reason = judge_pods(skb, cfg, reason == GO_ON_NEW);
 	return leave(skb, reason);
@@ -166,14 +166,13 @@ static __always_inline enum reason from_uplink(enum reason reason)
 SEC("tc")
 int ctnat_from_uplink(struct __sk_buff *skb)
 {
-	struct config *cfg = get_config();
 	enum reason reason = GO_ON;
 	struct plain plain;
 
-	if (cfg && cfg->short_way != SHORT_OFF && arrives_plain(skb, &plain)) {
-		reason = take_short_way(skb, cfg, &plain);
+	if (arrives_plain(skb, &plain)) {
+		reason = take_short_way(skb, &plain);
 		if (reason >= GO_ON)
-			reason = follow_in(skb, cfg, &plain);
+			reason = follow_in(skb, &plain);
 	}
 	return leave(skb, from_uplink(reason));
 }
@@ -181,11 +180,10 @@ int ctnat_from_uplink(struct __sk_buff *skb)
 SEC("tc")
 int ctnat_to_uplink(struct __sk_buff *skb)
 {
-	struct config *cfg = get_config();
 	enum reason reason = REASON_GUARD_NOT_POD;
 	__u16 told = take_told(skb);
 
-	if (is_ip(skb) && !(cfg && is_nodes_or_strangers(skb, cfg)))
+	if (is_ip(skb) && !is_strangers(skb))
 		reason = judge_leaving(skb);
 	if (told == TOLD_OPENED)
 		guard_heard(skb->ifindex);

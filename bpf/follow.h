@@ -67,6 +67,15 @@ static __always_inline struct flow_key arrival_of(const struct __sk_buff *skb,
 	};
 }
 
+/* A packet that begins or ends a connection voids the answers of both directions. */
+static __noinline void follow_turn(struct __sk_buff *skb, const struct pkt *pkt)
+{
+	struct flow_key came = arrival_of(skb, pkt);
+
+	if (pkt->proto == IPPROTO_TCP && !is_data_segment(pkt->tcp_flags))
+		flow_forget(skb, &came);
+}
+
 /* Hit? GO_ON: conntrack does not know the flow, or does no longer. generation: see note_asked(). */
 static __noinline enum reason follow_out(struct __sk_buff *skb, const struct config *cfg,
 					 const struct pkt *pkt, __u32 generation)
@@ -77,8 +86,6 @@ static __noinline enum reason follow_out(struct __sk_buff *skb, const struct con
 	struct nf_conn *ct;
 	__u8 dir;
 
-	if (pkt->proto == IPPROTO_TCP && !is_data_segment(pkt->tcp_flags))
-		flow_forget(skb, &came);
 	ct = ct_lookup(skb, &key, &dir);
 	if (!ct)
 		return GO_ON;
@@ -112,15 +119,18 @@ static __noinline enum reason follow_out(struct __sk_buff *skb, const struct con
 }
 
 /* The same for what comes from an uplink. */
-static __noinline enum reason follow_in(struct __sk_buff *skb, const struct config *cfg,
-					const struct plain *plain)
+static __noinline enum reason follow_in(struct __sk_buff *skb, const struct plain *plain)
 {
-	__u32 generation = generation_of(cfg, skb->ifindex);
 	struct ct_key key = key_of_arrival(&plain->key);
+	struct config *cfg = get_config();
 	enum reason reason = GO_ON;
 	struct nf_conn *ct;
+	__u32 generation;
 	__u8 dir;
 
+	if (!cfg || cfg->short_way == SHORT_OFF)
+		return GO_ON;
+	generation = generation_of(cfg, skb->ifindex);
 	if (!is_data_segment(plain->tcp_flags)) {
 		flow_forget(skb, &plain->key);
 		return GO_ON;

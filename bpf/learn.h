@@ -231,7 +231,7 @@ static __always_inline bool is_pods(const struct __sk_buff *skb, const struct ad
  */
 __noinline int learn(struct __sk_buff *skb, bool to_pod)
 {
-	struct config *cfg = bpf_map_lookup_elem(&config, &(__u32){ 0 });
+	struct config *cfg = get_config();
 	struct leaving leaving = { .in = skb->ingress_ifindex, .to_pod = to_pod };
 	struct flow_key came;
 

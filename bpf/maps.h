@@ -22,6 +22,14 @@ struct {
 } pods SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pod_bloom);
+} pod_bloom SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, ATTACHMENTS_MAX);
@@ -47,10 +55,16 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct config);
 } config SEC(".maps");
+
+static __always_inline struct config *get_config(void)
+{
+	return bpf_map_lookup_elem(&config, &(__u32){ 0 });
+}
 
 /* An array: links come and go, and nobody has to clean up behind them. */
 struct {
@@ -60,8 +74,10 @@ struct {
 	__type(value, struct budget);
 } budgets SEC(".maps");
 
+/* Mmapable: then its values begin with a page, and a flow is two cache lines, not three. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, FLOW_SETS);
 	__type(key, __u32);
 	__type(value, struct flow_set);

@@ -147,9 +147,10 @@ static __noinline bool still_leads(struct __sk_buff *skb, const struct plain *pl
 		.sport = plain->key.sport,
 		.dport = answer->dport,
 	};
+	__u32 len = wire_len(skb, plain);
 	struct bpf_fib_lookup fib;
 
-	return fib_ask(skb, &pkt, &answer->dst, wire_len(skb, plain), &fib) == BPF_FIB_LKUP_RET_SUCCESS &&
+	return fib_ask(skb, &pkt, &answer->dst, len, &fib) == BPF_FIB_LKUP_RET_SUCCESS &&
 	       fib.ifindex == answer->ifindex && fib.mtu_result == answer->mtu &&
 	       mac_equal(fib.dmac, answer->dst_mac) && mac_equal(fib.smac, answer->src_mac) &&
 	       (addr_equal(&pkt.src, &answer->src) ||
@@ -172,16 +173,19 @@ static __always_inline bool renew(struct __sk_buff *skb, const struct config *cf
 }
 
 /* GO_ON: not by what we know. */
-static __always_inline enum reason judge_answer(struct __sk_buff *skb, const struct config *cfg,
-						const struct plain *plain, struct flow *flow)
+static __always_inline enum reason judge_answer(struct __sk_buff *skb, const struct plain *plain,
+						struct flow *flow)
 {
-	bool cached = cfg->short_way == SHORT_CACHED;
 	bool fresh = is_fresh(flow, jiffies_now());
 	enum flow_way way = flow->way;
+	struct config *cfg;
 
-	/* "stack" is right under any generation */
+	/* "stack" is right under any settings */
 	if (way == WAY_STACK)
-		return cached && fresh ? REASON_PASS_CACHED : GO_ON;
+		return fresh ? REASON_PASS_CACHED : GO_ON;
+	cfg = get_config();
+	if (!cfg || cfg->short_way == SHORT_OFF)
+		return GO_ON;
 	if (!is_current(flow, generation_of(cfg, skb->ifindex)))
 		return GO_ON;
 	if (wire_len(skb, plain) > flow->mtu)
@@ -190,14 +194,15 @@ static __always_inline enum reason judge_answer(struct __sk_buff *skb, const str
 		return GO_ON;
 	if (!fresh && !renew(skb, cfg, plain, flow))
 		return GO_ON;
-	if (fresh && !cached && !still_stands(skb, cfg, &plain->key, flow))
+	if (fresh && cfg->short_way == SHORT_UNCACHED &&
+	    !still_stands(skb, cfg, &plain->key, flow))
 		return GO_ON;
 	return way == WAY_PEER ? REASON_SHORT_POD : REASON_SHORT_OUT;
 }
 
 /* Sends a plain packet the short way if there is an answer that says how. GO_ON: there is none, or
  * GO_ON_NEW. */
-static __always_inline enum reason take_short_way(struct __sk_buff *skb, const struct config *cfg,
+static __always_inline enum reason take_short_way(struct __sk_buff *skb,
 						  const struct plain *plain)
 {
 	enum reason reason;
@@ -211,7 +216,7 @@ static __always_inline enum reason take_short_way(struct __sk_buff *skb, const s
 		return GO_ON_NEW;
 	if (version & 1)
 		return GO_ON;
-	reason = judge_answer(skb, cfg, plain, flow);
+	reason = judge_answer(skb, plain, flow);
 	if (reason != REASON_SHORT_OUT && reason != REASON_SHORT_POD)
 		return reason;
 	if (test_race)
@@ -232,23 +237,27 @@ static __always_inline enum reason take_short_way(struct __sk_buff *skb, const s
 	return flow_version(flow) == version ? reason : REASON_DROP_TORN;
 }
 
-/* "Stack" is the answer for a second. generation: read before conntrack was asked. */
+/* "Stack" is the answer for a second, if answers may be kept. generation: read before conntrack was
+ * asked. */
 __noinline int note_stack(const struct config *cfg, const struct flow_key *key, __u32 generation)
 {
+	__u32 until = jiffies_now();
 	struct flow *flow;
 
 	if (!cfg || !key || cfg->short_way == SHORT_OFF)
 		return -1;
+	if (cfg->short_way == SHORT_CACHED)
+		until += hz;
 	flow = flow_find(key);
 	if (flow && is_current(flow, generation)) {
 		flow->way = WAY_STACK;
-		flow->until = jiffies_now() + hz;
+		flow->until = until;
 		return 0;
 	}
 	flow = flow_take(key);
 	if (!flow)
 		return -1;
-	flow->until = jiffies_now() + hz;
+	flow->until = until;
 	flow->generation = generation;
 	flow->way = WAY_STACK;
 	flow->ifindex = 0;

@@ -19,6 +19,7 @@
 #include "core/basetable.h"
 #include "core/identity.h"
 #include "core/import.h"
+#include "core/ipam.h"
 #include "core/journal.h"
 #include "core/programs.h"
 #include "kern/rtnl_link.h"
@@ -70,6 +71,7 @@ int import_addrs(struct node *node, int ifindex, struct addr out[POD_ADDRS_MAX],
 	return 0;
 }
 
+/* Also of one that has a record: `pod_bloom` may be new. */
 static int record_addr(struct node *node, const struct host_link *link, const struct addr *addr)
 {
 	struct pod pod = {
@@ -84,7 +86,7 @@ static int record_addr(struct node *node, const struct host_link *link, const st
 		pod.flags = POD_DELEGATED;	/* for no range of ours can have given it */
 
 	memcpy(pod.host_mac, link->mac, sizeof(pod.host_mac));
-	ret = map_create(node->maps.fd[MAP_PODS], addr, &pod);
+	ret = pod_record(&node->maps, addr, &pod);
 	return ret == -EEXIST ? 0 : ret;
 }
 

@@ -19,6 +19,13 @@
 #include "core/ipam.h"
 #include "core/journal.h"
 
+int pod_record(const struct maps *maps, const struct addr *addr, const struct pod *pod)
+{
+	int ret = pod_bloom_add(maps->fd[MAP_POD_BLOOM], addr);
+
+	return ret < 0 ? ret : map_create(maps->fd[MAP_PODS], addr, pod);
+}
+
 static int claim(const struct maps *maps, const struct attachment_key *key, const struct addr *addr,
 		 __u32 flags)
 {
@@ -29,7 +36,7 @@ static int claim(const struct maps *maps, const struct attachment_key *key, cons
 		.owner = *key,
 	};
 
-	return map_create(maps->fd[MAP_PODS], addr, &pod);
+	return pod_record(maps, addr, &pod);
 }
 
 int ipam_claim(const struct maps *maps, const struct attachment_key *key, const struct addr *addr,

@@ -20,6 +20,10 @@ int ipam_allocate(const struct maps *maps, const struct attachment_key *key,
 int ipam_claim(const struct maps *maps, const struct attachment_key *key, const struct addr *addr,
 	       __u32 flags, struct attachment_key *holder, struct err *err);
 
+/* Writes the record of an address that has none. Raw -errno; -EEXIST: it has one. In either case
+ * the guard looks at the address from now on. */
+int pod_record(const struct maps *maps, const struct addr *addr, const struct pod *pod);
+
 /* Frees the address if it is key's; success if it is free, or somebody else's. */
 int ipam_free(const struct maps *maps, const struct attachment_key *key, const struct addr *addr,
 	      struct err *err);

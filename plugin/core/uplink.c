@@ -250,8 +250,6 @@ int uplinks_refresh(struct node *node, const struct node_settings *settings, str
 	if (ret < 0)
 		return ret;
 	node->config.mtu = settings->mtu ? settings->mtu : mtu ? mtu : MTU_DEFAULT;
-	node->config.egress4 = uplink_address(node, AF_INET);
-	node->config.egress6 = uplink_address(node, AF_INET6);
 	return 0;
 }
 

@@ -22,6 +22,7 @@ static const struct {
 	[MAP_MASQ_CIDRS] = { "masq_cidrs", PIN_DATAPATH "/masq_cidrs" },
 	[MAP_UPLINKS] = { "uplinks", PIN_DATAPATH "/uplinks" },
 	[MAP_CONFIG] = { "config", PIN_DATAPATH "/config" },
+	[MAP_POD_BLOOM] = { "pod_bloom", PIN_DATAPATH "/pod_bloom" },
 	[MAP_BUDGETS] = { "budgets", PIN_DATAPATH "/budgets" },
 	[MAP_FLOWS] = { "flows", PIN_DATAPATH "/flows" },
 	[MAP_FLOW_TAGS] = { "flow_tags", PIN_DATAPATH "/flow_tags" },
@@ -189,6 +190,20 @@ int epoch_raise(int fd, __u32 ifindex)
 		return -errno;
 	atomic_fetch_add(&epochs[ifindex % EPOCHS].value, 1);
 	munmap(epochs, size);
+	return 0;
+}
+
+int pod_bloom_add(int fd, const struct addr *addr)
+{
+	const size_t size = sizeof(struct pod_bloom);
+	_Atomic __u64 *bits = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	__u16 n;
+
+	memcpy(&n, &addr->byte[sizeof(addr->byte) - sizeof(n)], sizeof(n));
+	if (bits == MAP_FAILED)
+		return -errno;
+	atomic_fetch_or(&bits[n / 64], 1ull << n % 64);
+	munmap(bits, size);
 	return 0;
 }
 

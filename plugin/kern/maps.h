@@ -14,6 +14,7 @@ enum map_id {
 	MAP_MASQ_CIDRS = MAP_RECORDS,
 	MAP_UPLINKS,
 	MAP_CONFIG,
+	MAP_POD_BLOOM,
 	MAP_BUDGETS,
 	MAP_FLOWS,
 	MAP_FLOW_TAGS,
@@ -71,6 +72,9 @@ int stats_read(int fd, enum reason reason, struct counter *out);
  * one packet's detour. Of two callers at once neither is lost.
  */
 int epoch_raise(int fd, __u32 ifindex);
+
+/* An address is about to be a pod's: before `pods` says so. fd: MAP_POD_BLOOM. */
+int pod_bloom_add(int fd, const struct addr *addr);
 
 /* The one `verbs` entry mapped into memory, or NULL and errno: change it with C11 atomics. Unmapped
  * by exit. */

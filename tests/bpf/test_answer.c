@@ -298,8 +298,20 @@ static void uncached_an_answer_alone_is_none(void **state)
 	use_short_way(SHORT_UNCACHED);
 	is_refused(answer);
 	assert_false(answer_get(&answer.flow.key, &left));
-	answer.flow.way = WAY_STACK;
-	is_refused(answer);
+}
+
+static void uncached_the_stacks_flows_are_asked_about(void **state)
+{
+	struct frame frame = frame_udp(POD_A4, 4000, WORLD4, 53);
+
+	(void)state;
+	ct_do("-I -p udp -s %s -d %s --sport 4000 --dport 53 -t 60", POD_A4, WORLD4);
+	dp_pod_sends(frame, REASON_PASS_ESTABLISHED);
+	dp_pod_sends(frame, REASON_PASS_CACHED);
+	use_short_way(SHORT_UNCACHED);
+	usleep(1050000);
+	dp_pod_sends(frame, REASON_PASS_ESTABLISHED);
+	dp_pod_sends(frame, REASON_PASS_ESTABLISHED);
 }
 
 static void a_pods_answer_that_nobody_confirms_is_dropped(void **state)
@@ -330,6 +342,7 @@ int main(void)
 		EACH(the_answer_may_be_the_stack),
 		EACH(the_short_way_may_be_off),
 		EACH(uncached_an_answer_alone_is_none),
+		EACH(uncached_the_stacks_flows_are_asked_about),
 		EACH(a_pods_answer_that_nobody_confirms_is_dropped),
 	};
 

@@ -53,6 +53,18 @@ static void the_nodes_traffic_is_none_of_its_business(void **state)
 	dp_node_sends(frame_arp(1, mac_pod, POD_A4, WORLD4), REASON_GUARD_NOT_POD);
 }
 
+/* Who ends like a pod is looked up. */
+static void who_ends_like_a_pod_is_none(void **state)
+{
+	(void)state;
+	dp_node_sends(frame_udp("203.0.1.2", 4000, WORLD4, 53), REASON_GUARD_NOT_POD);
+	dp_set_pod("203.0.1.2", dp.host0, STATE_READY, NULL);
+	dp_node_sends(frame_udp("203.0.1.2", 4000, WORLD4, 53), REASON_DROP_LEAK);
+	dp_del_pod("203.0.1.2");
+	dp_node_sends(frame_udp("203.0.1.2", 4000, WORLD4, 53), REASON_GUARD_NOT_POD);
+	dp_node_sends(frame_udp("198.51.1.2", 4000, WORLD4, 53), REASON_GUARD_NOT_POD);
+}
+
 #define EACH(test) cmocka_unit_test_setup(test, dp_reset)
 
 int main(void)
@@ -63,6 +75,7 @@ int main(void)
 		EACH(not_of_a_dying_pod_nor_of_a_pending_one),
 		EACH(where_it_is_left_as_it_is_it_leaves),
 		EACH(the_nodes_traffic_is_none_of_its_business),
+		EACH(who_ends_like_a_pod_is_none),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

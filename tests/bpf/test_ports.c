@@ -176,7 +176,7 @@ static void an_expired_entry_gives_up_its_port(void **state)
 
 static void the_loser_of_a_race_uses_the_winners_entry(void **state)
 {
-	struct config cfg = default_config;
+	struct config cfg = dp.cfg;
 
 	(void)state;
 	dp_load(LEVEL_FULL, true);

@@ -27,7 +27,9 @@ static int new_maps(void **state)
 	maps.fd[MAP_PODS] = bpf_map_create(BPF_MAP_TYPE_HASH, "pods", sizeof(struct addr), sizeof(struct pod), PODS_MAX,
 					   &lazy);
 	maps.fd[MAP_VERBS] = bpf_map_create(BPF_MAP_TYPE_ARRAY, "verbs", 4, sizeof(struct verbs), 1, &shared);
-	return maps.fd[MAP_PODS] < 0 || maps.fd[MAP_VERBS] < 0;
+	maps.fd[MAP_POD_BLOOM] = bpf_map_create(BPF_MAP_TYPE_ARRAY, "pod_bloom", 4, sizeof(struct pod_bloom), 1,
+						&shared);
+	return maps.fd[MAP_PODS] < 0 || maps.fd[MAP_POD_BLOOM] < 0 || maps.fd[MAP_VERBS] < 0;
 }
 
 static struct addr address(const char *text)

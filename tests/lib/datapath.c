@@ -185,6 +185,7 @@ void dp_set_pod(const char *addr, int ifindex, enum record_state state, const ch
 	const struct addr key = address(addr);
 	struct pod pod = { .ifindex = ifindex, .state = state, .egress = address(egress) };
 
+	assert_int_equal(pod_bloom_add(bpf_map__fd(skel->maps.pod_bloom), &key), 0);
 	update(skel->maps.pods, &key, &pod);
 }
 
