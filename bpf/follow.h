@@ -67,13 +67,18 @@ static __always_inline struct flow_key arrival_of(const struct __sk_buff *skb,
 	};
 }
 
-/* A packet that begins or ends a connection voids the answers of both directions. */
-static __noinline void follow_turn(struct __sk_buff *skb, const struct pkt *pkt)
+static __noinline int forget_arrival(struct __sk_buff *skb, const struct pkt *pkt)
 {
 	struct flow_key came = arrival_of(skb, pkt);
 
+	return flow_forget(skb, &came);
+}
+
+/* What begins or ends a connection voids the answers of both directions. */
+static __always_inline void follow_turn(struct __sk_buff *skb, const struct pkt *pkt)
+{
 	if (pkt->proto == IPPROTO_TCP && !is_data_segment(pkt->tcp_flags))
-		flow_forget(skb, &came);
+		forget_arrival(skb, pkt);
 }
 
 /* Hit? GO_ON: conntrack does not know the flow, or does no longer. generation: see note_asked(). */

@@ -74,6 +74,17 @@ without_from_pod() {
 	flows_work "after an ADD"
 }
 
+@test "umount of bpffs: the guard that the next ADD brings knows the pods that were there" {
+	local leaks
+	in_node umount -l /sys/fs/bpf
+	conf '.ipam.ranges = [[{subnet: "10.244.9.0/24"}], [{subnet: "fd00:10:244:9::/64"}]]'
+	pod b
+	flows_work "after an ADD"
+	leaks=$(counter leak)
+	in_node nft flush ruleset
+	guarded "$leaks"
+}
+
 @test "conntrack full: new flows are dropped" {
 	local max
 	max=$(in_node sysctl -n net.netfilter.nf_conntrack_max)
