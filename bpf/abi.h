@@ -235,12 +235,17 @@ union flow_tags {
 };
 
 /*
- * pod_bloom: a Bloom filter of `pods`, one entry, mmapable. Bit n: an address whose last two bytes,
- * as a number of this machine, are n is a pod's, or was. Whoever adds to `pods` sets it before,
- * nobody clears it. So an address without its bit is no pod's for certain.
+ * pod_bloom, cidr_bloom: Bloom filters of `pods` and `masq_cidrs`, one entry each, mmapable. Who
+ * adds there sets bits here before, nobody clears them. So what has no bit is not there for
+ * certain, and most packets need no look-up.
  */
-struct pod_bloom {
+struct pod_bloom {		/* bit n: an address ends in these 16 bits */
 	__u64 bits[(1 << 16) / 64];
+};
+
+struct cidr_bloom {		/* bit n: of addresses that begin so, some are not CLASS_BPF */
+	__u64 v4[(1 << 16) / 64];
+	__u64 v6[(1 << 16) / 64];
 };
 
 /* guards: ifindex % GUARDS -> does the uplink's guard see what from_pod opens, are its addresses

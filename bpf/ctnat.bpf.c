@@ -48,12 +48,19 @@ const volatile __u8 test_race;
 #include "short.h"
 #include "stats.h"
 
-/* A function of its own, so that its frame is gone when conntrack is asked. */
-static __noinline enum reason pods_short_way(struct __sk_buff *skb)
+/* A plain packet takes the short way, or is parsed: *pkt, if *known. (A function of its own, so
+ * that its frame is gone when conntrack is asked.) */
+static __noinline enum reason pods_short_way(struct __sk_buff *skb, struct pkt *pkt, bool *known)
 {
+	enum reason reason = GO_ON;
 	struct plain plain;
 
-	return arrives_plain(skb, &plain) ? take_short_way(skb, &plain) : GO_ON;
+	*known = arrives_plain(skb, &plain);
+	if (*known)
+		reason = take_short_way(skb, &plain);
+	if (*known && reason >= GO_ON)
+		pkt_of_plain(&plain, pkt);
+	return reason;
 }
 
 /* A flow that conntrack does not know, as far as anybody can tell. GO_ON: never. */
@@ -99,24 +106,30 @@ static __always_inline enum reason judge_flow(struct __sk_buff *skb, const struc
 	return opened;
 }
 
+/* Whatever else a pod sends. */
+static __noinline enum reason parse_pods(struct __sk_buff *skb, struct pkt *pkt)
+{
+	enum reason reason = judge_frame(skb);
+
+	if (reason == GO_ON && !parse(skb, pkt))
+		reason = REASON_PASS_MALFORMED;
+	return reason;
+}
+
 /* What conntrack and the stack must be asked about. */
-static __noinline enum reason judge_pods(struct __sk_buff *skb, struct config *cfg, bool unheard_of)
+static __noinline enum reason judge_pods(struct __sk_buff *skb, struct config *cfg,
+					 const struct pkt *pkt, bool unheard_of)
 {
 	__u32 generation = generation_of(cfg, skb->ifindex);
 	struct pod *pod = NULL;
 	enum reason reason;
-	struct pkt pkt;
 
-	reason = judge_frame(skb);
+	reason = judge_speaker(skb, cfg, pkt, &pod);
 	if (reason == GO_ON)
-		reason = parse(skb, &pkt) ? GO_ON : REASON_PASS_MALFORMED;
+		reason = judge_shape(skb, pkt, pod);
 	if (reason == GO_ON)
-		reason = judge_speaker(skb, cfg, &pkt, &pod);
-	if (reason == GO_ON)
-		reason = judge_shape(skb, &pkt, pod);
-	if (reason == GO_ON)
-		reason = judge_flow(skb, cfg, &pkt, pod, generation,
-				    unheard_of || is_plain_syn(&pkt));
+		reason = judge_flow(skb, cfg, pkt, pod, generation,
+				    unheard_of || is_plain_syn(pkt));
 	return reason;
 }
 
@@ -124,13 +137,19 @@ SEC("tc")
 int ctnat_from_pod(struct __sk_buff *skb)
 {
 	struct config *cfg = get_config();
-	enum reason reason;
+	enum reason reason = GO_ON;
+	bool known = false, unheard_of;
+	struct pkt pkt;
 
 	if (!cfg)
 		return TC_ACT_UNSPEC;
-	reason = cfg->short_way == SHORT_OFF ? GO_ON : pods_short_way(skb);
+	if (cfg->short_way != SHORT_OFF)
+		reason = pods_short_way(skb, &pkt, &known);
+	unheard_of = reason == GO_ON_NEW;
 	if (reason >= GO_ON)
-		reason = judge_pods(skb, cfg, reason == GO_ON_NEW);
+		reason = known ? GO_ON : parse_pods(skb, &pkt);
+	if (reason == GO_ON)
+		reason = judge_pods(skb, cfg, &pkt, unheard_of);
 	return leave(skb, reason);
 }
 

@@ -40,9 +40,13 @@ static __always_inline bool is_strangers(struct __sk_buff *skb)
 			   offsetof(struct iphdr, saddr) + sizeof(__be32) :
 			   offsetof(struct ipv6hdr, saddr) + sizeof(struct in6_addr);
 	struct pod_bloom *bloom = bpf_map_lookup_elem(&pod_bloom, &(__u32){ 0 });
-	const __u16 *n = net_bytes(skb, at - sizeof(*n), sizeof(*n));
+	const __be16 *last = net_bytes(skb, at - sizeof(*last), sizeof(*last));
+	__u16 n;
 
-	return bloom && n && !(bloom->bits[*n / 64] & 1ull << *n % 64);
+	if (!bloom || !last)
+		return false;
+	n = bpf_ntohs(*last);
+	return !(bloom->bits[n / 64] & 1ull << n % 64);
 }
 
 static __noinline enum reason judge_leaving(struct __sk_buff *skb)

@@ -21,6 +21,7 @@ struct plain {
 	__u32 len;		/* of the IP packet */
 	__u32 headers;		/* bytes of IP and segment header */
 	__u8 tcp_flags;		/* TCP_*; of UDP: TCP_ACK, as if established */
+	__u8 ttl;
 	__be32 flow;		/* as in struct pkt */
 	__u64 v4;		/* a whole register: the verifier must know which family `ip` is */
 };
@@ -59,7 +60,7 @@ static __always_inline bool parse_segment(struct plain *plain, __u8 proto, void 
 		plain->headers += sizeof(*udp);
 		return true;
 	}
-	if (proto != IPPROTO_TCP || (void *)(tcp + 1) > end)
+	if (proto != IPPROTO_TCP || (void *)(tcp + 1) > end || tcp->doff < 5)
 		return false;
 	plain->check = &tcp->check;
 	plain->tcp_flags = ((const __u8 *)tcp)[13];
@@ -88,6 +89,7 @@ static __always_inline bool parse_plain(struct __sk_buff *skb, struct plain *pla
 		plain->key.dst = addr_v4(v4->daddr);
 		plain->key.arrival = arrival(skb->ifindex, v4->protocol);
 		plain->headers = sizeof(*v4);
+		plain->ttl = v4->ttl;
 		plain->flow = v4->tos;
 		if (!parse_segment(plain, v4->protocol, v4 + 1, end))
 			return false;
@@ -98,10 +100,11 @@ static __always_inline bool parse_plain(struct __sk_buff *skb, struct plain *pla
 		plain->v4 = 0;
 		plain->key.src = addr_v6(&v6->saddr);
 		plain->key.dst = addr_v6(&v6->daddr);
-		if (addr_is_v4(&plain->key.src))
+		if (addr_is_v4(&plain->key.src) || addr_is_v4(&plain->key.dst))
 			return false;	/* it would pass for IPv4 */
 		plain->key.arrival = arrival(skb->ifindex, v6->nexthdr);
 		plain->headers = sizeof(*v6);
+		plain->ttl = v6->hop_limit;
 		plain->flow = flow_of(v6);
 		if (!parse_segment(plain, v6->nexthdr, v6 + 1, end))
 			return false;
@@ -114,6 +117,23 @@ static __always_inline bool parse_plain(struct __sk_buff *skb, struct plain *pla
 static __always_inline __u32 wire_len(const struct __sk_buff *skb, const struct plain *plain)
 {
 	return skb->gso_size ? plain->headers + skb->gso_size : plain->len;
+}
+
+/* What parse() and judge_frame() would say of it: that there is nothing to say. */
+static __always_inline void pkt_of_plain(const struct plain *plain, struct pkt *pkt)
+{
+	__u8 proto = flow_proto(&plain->key);
+
+	__builtin_memset(pkt, 0, sizeof(*pkt));
+	pkt->src = plain->key.src;
+	pkt->dst = plain->key.dst;
+	pkt->v4 = plain->v4;
+	pkt->proto = proto;
+	pkt->ttl = plain->ttl;
+	pkt->flow = plain->flow;
+	pkt->sport = plain->key.sport;
+	pkt->dport = plain->key.dport;
+	pkt->tcp_flags = proto == IPPROTO_TCP ? plain->tcp_flags : 0;
 }
 
 /* The same of a packet that arrives: by its frame it is the node's. */

@@ -45,11 +45,29 @@ static __always_inline struct pod *pod_of(const struct __sk_buff *skb, const str
 	return pod && pod->ifindex == skb->ifindex ? pod : NULL;
 }
 
+static __always_inline bool may_have_class(const struct addr *dst)
+{
+	struct cidr_bloom *bloom = bpf_map_lookup_elem(&cidr_bloom, &(__u32){ 0 });
+	__u16 n;
+
+	if (!bloom)
+		return true;
+	if (addr_is_v4(dst)) {
+		n = dst->byte[12] << 8 | dst->byte[13];
+		return bloom->v4[n / 64] >> n % 64 & 1;
+	}
+	n = dst->byte[0] << 8 | dst->byte[1];
+	return bloom->v6[n / 64] >> n % 64 & 1;
+}
+
 static __always_inline enum masq_class class_of(const struct addr *dst)
 {
 	struct cidr_key key = { .prefixlen = 8 * sizeof(*dst), .addr = *dst };
-	struct cidr_class *found = bpf_map_lookup_elem(&masq_cidrs, &key);
+	struct cidr_class *found;
 
+	if (!may_have_class(dst))
+		return CLASS_BPF;
+	found = bpf_map_lookup_elem(&masq_cidrs, &key);
 	return found ? found->class : CLASS_BPF;
 }
 

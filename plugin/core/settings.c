@@ -141,6 +141,17 @@ static int want_all(struct wanted *w, const struct network *net, struct err *err
 	return ret ? ret : want_list(w, &s->masquerade, CLASS_BPF, err);
 }
 
+/* The only way into the map. Raw -errno. */
+static int put_class(struct node *node, const struct cidr_key *key, const struct cidr_class *value)
+{
+	const struct cidr cidr = { .addr = key->addr, .len = key->prefixlen };
+	int ret = 0;
+
+	if (value->class != CLASS_BPF)
+		ret = cidr_bloom_add(node->maps.fd[MAP_CIDR_BLOOM], &cidr);
+	return ret ? ret : map_set(node->maps.fd[MAP_MASQ_CIDRS], key, value);
+}
+
 /* Writes one prefix; what is a pod range stays one, whatever class its destinations get. */
 static int set_class(struct node *node, const struct cidr *cidr, enum masq_class class,
 		     bool pod_range, struct err *err)
@@ -152,7 +163,7 @@ static int set_class(struct node *node, const struct cidr *cidr, enum masq_class
 
 	if (!map_get(node->maps.fd[MAP_MASQ_CIDRS], &key, &old) && old.prefixlen == key.prefixlen)
 		value.pod_range = value.pod_range || old.pod_range;
-	ret = map_set(node->maps.fd[MAP_MASQ_CIDRS], &key, &value);
+	ret = put_class(node, &key, &value);
 	return ret < 0 ? err_set(err, ret, "write %s to map 'masq_cidrs'", cidr_format(cidr, text))
 		       : 0;
 }
@@ -177,7 +188,7 @@ int settings_add_ranges(struct node *node, const struct network *net, struct err
 
 struct forgetting {
 	const struct wanted *wanted;
-	int fd;
+	struct node *node;
 };
 
 /* Pod ranges stay, which other networks may have added: they fall back to `leave`. */
@@ -194,22 +205,23 @@ static int forget_unwanted(const void *key, const void *value, void *data)
 		if (cidr->len == k->prefixlen && addr_equal(&cidr->addr, &k->addr))
 			return 0;
 	}
-	return class->pod_range ? map_set(f->fd, key, &left) : map_delete(f->fd, key);
+	return class->pod_range ? put_class(f->node, key, &left) :
+				  map_delete(f->node->maps.fd[MAP_MASQ_CIDRS], key);
 }
 
 /* What is wanted is written before what is not wanted goes: no destination is without a class
  * meanwhile. */
 static int write_classes(struct node *node, const struct wanted *w, struct err *err)
 {
-	struct forgetting f = { w, node->maps.fd[MAP_MASQ_CIDRS] };
+	struct forgetting f = { w, node };
 	int ret = 0;
 
 	for (size_t i = 0; i < w->n && !ret; i++)
 		ret = set_class(node, &w->list[i].cidr, w->list[i].class, false, err);
 	if (ret < 0)
 		return ret;
-	ret = map_each(f.fd, sizeof(struct cidr_key), sizeof(struct cidr_class), forget_unwanted,
-		       &f);
+	ret = map_each(node->maps.fd[MAP_MASQ_CIDRS], sizeof(struct cidr_key),
+		       sizeof(struct cidr_class), forget_unwanted, &f);
 	return ret < 0 ? err_set(err, ret, "write map 'masq_cidrs'") : 0;
 }
 

@@ -2,9 +2,11 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -20,6 +22,7 @@ static const struct {
 	[MAP_PODS] = { "pods", PIN_RECORDS "/pods" },
 	[MAP_ATTACHMENTS] = { "attachments", PIN_RECORDS "/attachments" },
 	[MAP_MASQ_CIDRS] = { "masq_cidrs", PIN_DATAPATH "/masq_cidrs" },
+	[MAP_CIDR_BLOOM] = { "cidr_bloom", PIN_DATAPATH "/cidr_bloom" },
 	[MAP_UPLINKS] = { "uplinks", PIN_DATAPATH "/uplinks" },
 	[MAP_CONFIG] = { "config", PIN_DATAPATH "/config" },
 	[MAP_POD_BLOOM] = { "pod_bloom", PIN_DATAPATH "/pod_bloom" },
@@ -193,18 +196,43 @@ int epoch_raise(int fd, __u32 ifindex)
 	return 0;
 }
 
-int pod_bloom_add(int fd, const struct addr *addr)
+/* Sets bits first to last of the map's only value. */
+static int set_bits(int fd, size_t size, unsigned int first, unsigned int last)
 {
-	const size_t size = sizeof(struct pod_bloom);
 	_Atomic __u64 *bits = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	__u16 n;
 
-	memcpy(&n, &addr->byte[sizeof(addr->byte) - sizeof(n)], sizeof(n));
 	if (bits == MAP_FAILED)
 		return -errno;
-	atomic_fetch_or(&bits[n / 64], 1ull << n % 64);
+	for (unsigned int n = first; n <= last; n++)
+		atomic_fetch_or(&bits[n / 64], 1ull << n % 64);
 	munmap(bits, size);
 	return 0;
+}
+
+int pod_bloom_add(int fd, const struct addr *addr)
+{
+	unsigned int n = addr->byte[14] << 8 | addr->byte[15];
+
+	return set_bits(fd, sizeof(struct pod_bloom), n, n);
+}
+
+#define V4_BITS 96	/* of an IPv4 prefix, before IPv4's own */
+
+int cidr_bloom_add(int fd, const struct cidr *cidr)
+{
+	bool v4 = cidr->len >= V4_BITS && addr_family(&cidr->addr) == AF_INET;
+	const __u8 *first = &cidr->addr.byte[v4 ? V4_BITS / 8 : 0];
+	unsigned int len = v4 ? cidr->len - V4_BITS : cidr->len;
+	unsigned int others = len < 16 ? (1u << (16 - len)) - 1 : 0;
+	unsigned int n = (first[0] << 8 | first[1]) & ~others;
+	unsigned int v6 = 8 * offsetof(struct cidr_bloom, v6);
+	/* ::/0 and its like have IPv4 in them, too */
+	bool both = !v4 && len < V4_BITS && n == 0;
+	int ret = both ? set_bits(fd, sizeof(struct cidr_bloom), 0, v6 - 1) : 0;
+
+	if (!v4)
+		n += v6;
+	return ret ? ret : set_bits(fd, sizeof(struct cidr_bloom), n, n | others);
 }
 
 struct verbs *verbs_map(int fd)

@@ -5,6 +5,7 @@
 /* The pinned maps, opened, and the four things one does with a map. What lies
  * in them: bpf/abi.h. */
 #include "abi.h"
+#include "base/addr.h"
 #include "base/err.h"
 
 enum map_id {
@@ -12,6 +13,7 @@ enum map_id {
 	MAP_ATTACHMENTS,
 	MAP_RECORDS,		/* the records are the maps before this */
 	MAP_MASQ_CIDRS = MAP_RECORDS,
+	MAP_CIDR_BLOOM,
 	MAP_UPLINKS,
 	MAP_CONFIG,
 	MAP_POD_BLOOM,
@@ -73,8 +75,10 @@ int stats_read(int fd, enum reason reason, struct counter *out);
  */
 int epoch_raise(int fd, __u32 ifindex);
 
-/* An address is about to be a pod's: before `pods` says so. fd: MAP_POD_BLOOM. */
+/* An address is about to be a pod's; a prefix to have a class that is not CLASS_BPF. Said before
+ * `pods` and `masq_cidrs` say so. fd: MAP_POD_BLOOM, MAP_CIDR_BLOOM. */
 int pod_bloom_add(int fd, const struct addr *addr);
+int cidr_bloom_add(int fd, const struct cidr *cidr);
 
 /* The one `verbs` entry mapped into memory, or NULL and errno: change it with C11 atomics. Unmapped
  * by exit. */

@@ -217,6 +217,7 @@ void dp_set_class(const char *text, enum masq_class class)
 	struct cidr_key key;
 
 	assert_int_equal(cidr_parse(text, &cidr), 0);
+	assert_int_equal(cidr_bloom_add(bpf_map__fd(skel->maps.cidr_bloom), &cidr), 0);
 	key = (struct cidr_key){ .prefixlen = cidr.len, .addr = cidr.addr };
 	update(skel->maps.masq_cidrs, &key, &(struct cidr_class){ .class = class, .prefixlen = cidr.len });
 }
