@@ -91,14 +91,6 @@ static __always_inline struct ct_key key_of_arrival(const struct flow_key *flow)
 	return key_of(&pkt, &flow->src, &flow->dst, flow->sport, flow->dport);
 }
 
-static __always_inline void copy_addr(struct addr *to, const union nf_inet_addr *from, bool v4)
-{
-	if (v4)
-		*to = addr_v4(from->ip);
-	else
-		__builtin_memcpy(to, from, sizeof(*to));
-}
-
 /* An acquired entry, or NULL. *dir: whose tuple the key was. */
 static __always_inline struct nf_conn *ct_lookup(struct __sk_buff *skb, struct ct_key *key,
 						 __u8 *dir)

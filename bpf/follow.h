@@ -46,12 +46,11 @@ static __always_inline bool is_unanswered(const struct nf_conn *ct, __u32 proto)
 static __noinline bool is_homeless(struct __sk_buff *skb, const struct pkt *pkt,
 				   const struct nf_conn *ct)
 {
-	union nf_inet_addr to = ct->tuplehash[CT_DIR_REPLY].tuple.dst.u3;
 	struct addr egress;
 
 	if (!is_established(ct, pkt->proto) && !is_unanswered(ct, pkt->proto) && !is_plain_syn(pkt))
 		return false;
-	copy_addr(&egress, &to, pkt->v4);
+	egress = read_tuple(ct, true, pkt->v4).dst;
 	return is_bpfs(ct->status) && !is_still_ours(skb, pkt, &egress);
 }
 

@@ -41,12 +41,8 @@ static __always_inline bool is_strangers(struct __sk_buff *skb)
 			   offsetof(struct ipv6hdr, saddr) + sizeof(struct in6_addr);
 	struct pod_bloom *bloom = bpf_map_lookup_elem(&pod_bloom, &(__u32){ 0 });
 	const __be16 *last = net_bytes(skb, at - sizeof(*last), sizeof(*last));
-	__u16 n;
 
-	if (!bloom || !last)
-		return false;
-	n = bpf_ntohs(*last);
-	return !(bloom->bits[n / 64] & 1ull << n % 64);
+	return bloom && last && !has_bit(bloom->bits, bpf_ntohs(*last));
 }
 
 static __noinline enum reason judge_leaving(struct __sk_buff *skb)

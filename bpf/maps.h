@@ -7,6 +7,8 @@
  * abi.h and the table in README.md. User space pins them by name; the programs find them through
  * libbpf's reuse of pins.
  */
+#include <stdbool.h>
+
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>
@@ -67,11 +69,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct config);
 } config SEC(".maps");
-
-static __always_inline struct config *get_config(void)
-{
-	return bpf_map_lookup_elem(&config, &(__u32){ 0 });
-}
 
 /* An array: links come and go, and nobody has to clean up behind them. */
 struct {
@@ -143,5 +140,16 @@ struct {
 	__type(key, struct sysctl_key);
 	__type(value, struct sysctl_value);
 } sysctls SEC(".maps");
+
+static __always_inline struct config *get_config(void)
+{
+	return bpf_map_lookup_elem(&config, &(__u32){ 0 });
+}
+
+/* Of a Bloom filter. */
+static __always_inline bool has_bit(const __u64 *bits, __u16 n)
+{
+	return bits[n / 64] >> n % 64 & 1;
+}
 
 #endif

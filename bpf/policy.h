@@ -48,16 +48,12 @@ static __always_inline struct pod *pod_of(const struct __sk_buff *skb, const str
 static __always_inline bool may_have_class(const struct addr *dst)
 {
 	struct cidr_bloom *bloom = bpf_map_lookup_elem(&cidr_bloom, &(__u32){ 0 });
-	__u16 n;
 
 	if (!bloom)
 		return true;
-	if (addr_is_v4(dst)) {
-		n = dst->byte[12] << 8 | dst->byte[13];
-		return bloom->v4[n / 64] >> n % 64 & 1;
-	}
-	n = dst->byte[0] << 8 | dst->byte[1];
-	return bloom->v6[n / 64] >> n % 64 & 1;
+	if (addr_is_v4(dst))
+		return has_bit(bloom->v4, dst->byte[12] << 8 | dst->byte[13]);
+	return has_bit(bloom->v6, dst->byte[0] << 8 | dst->byte[1]);
 }
 
 static __always_inline enum masq_class class_of(const struct addr *dst)
