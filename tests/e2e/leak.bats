@@ -186,7 +186,7 @@ at_home() {
 	try_flows
 	pod b
 	NODE4=$new4 NODE6=$new6 at_home "through eth1"
-	grep -qxF "$new4 $SERVER4 tcp" "$DIR/second"
+	within 2 grep -qxF "$new4 $SERVER4 tcp" "$DIR/second"
 	leaks=$(counter leak)
 	in_node nft flush ruleset
 	guarded "$leaks"
