@@ -44,8 +44,8 @@
 #define BLOCK	    (1 << 20)	/* of TCP: both ends count in them */
 #define DATAGRAM    1219	/* below the smallest MTU of a tunnel, and odd */
 #define AT_ONCE	    50		/* datagrams in a call: below 64 kB */
-#define UNDER_WAY   (1 << 20)	/* bytes of datagrams, with all that the kernel adds to each ... */
-#define RECEIVE_BUF (16 << 20)	/* ... below this */
+#define UNDER_WAY   (1 << 16)	/* bytes of datagrams, and a call's: of ten flows below a CPU's backlog */
+#define RECEIVE_BUF (16 << 20)	/* far more than that, with all that the kernel adds to each */
 #define ROUNDS	    6		/* of 400 ms: conntrack believes in streams after 2 s */
 #define ROUND_NS    400000000
 #define PATIENCE_S  10
