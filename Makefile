@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-#   make              build/ctnat and build/ctnatctl
+#   make              build/ctnat, build/ctnatd and build/ctnatctl
 #   make check        lints and unit tests: no root, seconds
 #   sudo make test    all tests       sudo make demo    the show, in namespaces of its own
 #   make fuzz         60 s each       sudo make bench   a packet's cost beside nftables and iptables
@@ -29,7 +29,7 @@ FUZZ_TIME := 60
 sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 flags     = -std=gnu11 $(CFLAGS) -fno-strict-aliasing -Wall -Wextra -Werror -MMD -MP -Ibpf -Iplugin -I$B/bpf $(if $(SANITIZE),$(sanitize))
 bpfflags  = -g -O2 -target bpf -mcpu=v3 -Wall -Wextra -Werror -MMD -MP -Ibpf -I/usr/include/$(shell $(CC) -print-multiarch)
-libs      = $(shell pkg-config --libs libbpf libmnl libnftnl libcjson)
+libs      = -Wl,--as-needed $(shell pkg-config --libs libbpf libmnl libnftnl libcjson libcurl libmicrohttpd)
 
 # Goals that promise to install what they lack do so before the first compiler runs; a plain `make` changes no system.
 deps := $(if $(filter deps demo test test-integrity bench bench-cni bench-scale fuzz,$(MAKECMDGOALS)),$B/.deps)
@@ -39,10 +39,11 @@ say  = $(if $(V),,@printf '  %-7s %s\n' $1 $@)
 src  = $(foreach d,$1,$(filter-out %.bpf.c,$(wildcard $d/*.c)))
 obj  = $(patsubst %.c,$O/obj/%.o,$1)
 
-plugin := $(call src,plugin/base plugin/kern plugin/core)
+plugin := $(call src,plugin/base plugin/kern plugin/core plugin/conf)
 cni    := $(call src,plugin/cni)
+agent  := $(call src,plugin/agent)
 ctl    := $(call src,plugin/ctl)
-lib    := $(plugin) $(filter-out %/main.c,$(cni) $(ctl))
+lib    := $(plugin) $(filter-out %/main.c,$(cni) $(agent) $(ctl))
 skel   := $(patsubst %.bpf.c,$B/%.skel.h,$(wildcard bpf/*.bpf.c tests/*/*.bpf.c))
 unit   := $(patsubst %.c,$O/%,$(call src,tests/unit tests/lint))
 priv   := $(patsubst %.c,$O/%,$(call src,tests/kern tests/bpf))
@@ -50,7 +51,7 @@ bench  := $(addprefix $O/bench/,cni floor datapath scale)
 tools  := $(patsubst %.c,$O/%,$(call src,tests/tools))
 fuzz   := $(patsubst tests/%.c,$B/%,$(call src,tests/fuzz))
 
-all: $O/ctnat $O/ctnatctl compile_commands.json
+all: $O/ctnat $O/ctnatd $O/ctnatctl compile_commands.json
 
 # ---- the programs in the kernel ---------------------------------------------------------------------
 
@@ -80,12 +81,13 @@ $O/obj/tests/%.o $B/fuzz/obj/tests/%.o: flags += -Itests -I$B
 link = $(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(if $(SANITIZE),$(sanitize)) -o $@ $(filter %.o %.a,$^) $(libs)
 
 $O/ctnat: $(call obj,$(plugin) $(cni))
+$O/ctnatd: $(call obj,$(plugin) $(agent))
 $O/ctnatctl: $(call obj,$(plugin) $(ctl))
 $O/hooks/ctnat: $(patsubst %.c,$O/hooks/obj/%.o,$(plugin) $(cni))
 $O/rebuilt/ctnat: $(patsubst %.c,$O/rebuilt/obj/%.o,$(plugin) $(cni))
 $O/next/ctnat: $(patsubst %.c,$O/next/obj/%.o,$(plugin) $(cni))
 variants := $(addprefix $O/,$(addsuffix /ctnat,hooks rebuilt next))
-$O/ctnat $O/ctnatctl $(variants):
+$O/ctnat $O/ctnatd $O/ctnatctl $(variants):
 	$(call say,LINK)
 	$(link)
 
@@ -133,7 +135,7 @@ run-$B/fuzz/%: $B/fuzz/%
 install: all
 	install -D -m 755 $O/ctnat $(DESTDIR)$(CNI_BIN)/.ctnat.new	# runtimes may call it at any moment
 	mv -f $(DESTDIR)$(CNI_BIN)/.ctnat.new $(DESTDIR)$(CNI_BIN)/ctnat
-	install -D -m 755 $O/ctnatctl $(DESTDIR)$(PREFIX)/sbin/ctnatctl
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $O/ctnatd $O/ctnatctl
 
 deps: $B/.deps
 $B/.deps: tests/deps
@@ -142,7 +144,7 @@ $B/.deps: tests/deps
 
 comma := ,
 compile_commands.json: Makefile $(sort $(dir $(lib)))
-	$(Q)(printf '['; sep=; for f in $(plugin) $(cni) $(ctl); do \
+	$(Q)(printf '['; sep=; for f in $(plugin) $(cni) $(agent) $(ctl); do \
 		printf '%s\n{"directory": "%s", "file": "%s", "command": "$(CC) $(flags) -c %s"}' "$$sep" "$(CURDIR)" $$f $$f; \
 		sep=$(comma); done; printf '\n]\n') > $@
 

@@ -10,8 +10,8 @@
 
 #include "base/cleanup.h"
 #include "cni/attachments.h"
-#include "cni/json.h"
-#include "cni/value.h"
+#include "conf/json.h"
+#include "conf/value.h"
 
 #define KEY	  "cni.dev/valid-attachments"
 #define OLDER_KEY "cni.dev/attachments"

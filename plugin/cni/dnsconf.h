@@ -4,7 +4,7 @@
 
 /* DNS settings, which the specification spells in two ways: in results, and in the capability that
  * runtimes write. */
-#include "cni/json.h"
+#include "conf/json.h"
 #include "core/network.h"
 
 struct dns_keys {

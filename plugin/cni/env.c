@@ -17,7 +17,7 @@
 #include "base/cleanup.h"
 #include "base/parse.h"
 #include "cni/env.h"
-#include "cni/value.h"
+#include "conf/value.h"
 #include "kern/netns.h"
 
 #define SHOWN_MAX 300 /* bytes of a value in a message */

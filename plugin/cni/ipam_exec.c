@@ -18,9 +18,9 @@
 #include "base/cleanup.h"
 #include "cni/dnsconf.h"
 #include "cni/ipam_exec.h"
-#include "cni/json.h"
+#include "conf/json.h"
 #include "cni/program.h"
-#include "cni/value.h"
+#include "conf/value.h"
 #include "cni/version.h"
 
 /* ---- running --------------------------------------------------------------------------------- */

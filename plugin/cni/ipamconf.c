@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "cni/ipamconf.h"
-#include "cni/value.h"
+#include "conf/value.h"
 
 /* ---- ranges ---------------------------------------------------------------------------------- */
 

@@ -3,7 +3,7 @@
 #define CTNAT_CNI_IPAMCONF_H
 
 /* The `ipam` section, in host-local's schema: which addresses pods get, and which routes. */
-#include "cni/json.h"
+#include "conf/json.h"
 #include "core/network.h"
 
 #define IPAM_BUILT_IN "ctnat"

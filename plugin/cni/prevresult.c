@@ -2,9 +2,9 @@
 #include <limits.h>
 #include <string.h>
 
-#include "cni/json.h"
+#include "conf/json.h"
 #include "cni/prevresult.h"
-#include "cni/value.h"
+#include "conf/value.h"
 
 #define KEY "prevResult"
 

@@ -4,7 +4,7 @@
 #include "cni/dnsconf.h"
 #include "cni/ipamconf.h"
 #include "cni/runtimeconf.h"
-#include "cni/value.h"
+#include "conf/value.h"
 
 #define RATE_MAX (1ULL << 53) /* bits a second */
 

@@ -5,7 +5,7 @@
 /* What is asked for one attachment: runtimeConfig (capabilities ips, mac, bandwidth, dns),
  * args.cni, CNI_ARGS. */
 #include "cni/env.h"
-#include "cni/json.h"
+#include "conf/json.h"
 #include "core/network.h"
 
 /* net->sets are known: an address outside them is refused. runtime->node is NULL if there is no

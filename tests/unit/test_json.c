@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "cni/json.h"
+#include "conf/json.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

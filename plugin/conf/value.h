@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef CTNAT_CNI_VALUE_H
-#define CTNAT_CNI_VALUE_H
+#ifndef CTNAT_CONF_VALUE_H
+#define CTNAT_CONF_VALUE_H
 
 /* JSON values that stand for addresses, names, marks and words. Each returns 0, or rejects the
  * value by its path. */
 #include "base/addr.h"
-#include "cni/json.h"
+#include "conf/json.h"
 
 /* "10.244.1.5" or "fd00::5". */
 int value_addr(const struct json *value, struct addr *out, struct err *err);
@@ -25,6 +25,10 @@ int value_mask(const struct json *value, __u32 *out, struct err *err);
 /* One of n words; *out is its place among them. */
 int value_word(const struct json *value, const char *const *words, size_t n, size_t *out,
 	       struct err *err);
+
+/* The same of a key: 1, 0 if it is not there, or -errno. */
+int value_get_word(const struct json *object, const char *key, const char *const *words, size_t n,
+		   size_t *out, struct err *err);
 
 /* The same from plain text (CNI_ARGS): 0 or -EINVAL. */
 int host_parse(const char *text, struct addr *out);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef CTNAT_CNI_JSON_H
-#define CTNAT_CNI_JSON_H
+#ifndef CTNAT_CONF_JSON_H
+#define CTNAT_CONF_JSON_H
 
 /*
  * JSON from outside, read with suspicion. A value knows the way by which it was reached, so whoever

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/parse.h"
-#include "cni/value.h"
+#include "conf/value.h"
 
 int host_parse(const char *text, struct addr *out)
 {
@@ -154,4 +154,17 @@ int value_word(const struct json *value, const char *const *words, size_t n, siz
 				!i ? "" : i + 1 < n ? ", " : " or ", words[i]);
 	}
 	return json_reject(value, err, "must be %s", all);
+}
+
+int value_get_word(const struct json *object, const char *key, const char *const *words, size_t n,
+		   size_t *out, struct err *err)
+{
+	struct json value;
+	int ret;
+
+	ret = json_get(object, key, &value, err);
+	if (ret <= 0)
+		return ret;
+	ret = value_word(&value, words, n, out, err);
+	return ret < 0 ? ret : 1;
 }

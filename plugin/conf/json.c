@@ -12,7 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "cni/json.h"
+#include "conf/json.h"
 
 #define PATH_TEXT_MAX  192
 #define VALUE_TEXT_MAX 480 /* path, value and reason fit an error's message */
