@@ -149,7 +149,8 @@ struct config {
 	__u32 insert_timeout_ms;	/* until the kernel's own takes over; at most 5000 */
 	__u8 spoof_check;
 	__u8 short_way;		/* enum short_way */
-	__u8 reserved[2];
+	__u8 uplinks_named;	/* 1: the settings name them, default routes do not matter */
+	__u8 reserved;
 	__u32 stack_mark;	/* flows with one of these bits in the ct mark stay in the stack */
 	enum datapath_level level;	/* in force */
 	enum datapath_level wanted_level;	/* as configured; LEVEL_NONE: auto */
@@ -386,7 +387,7 @@ struct sysctl_value {
 /* Map sizes. Hash maps are not preallocated: they cost what they hold. */
 #define PODS_MAX	65536
 #define ATTACHMENTS_MAX	65536
-#define CIDRS_MAX	16384
+#define CIDRS_MAX	65536
 #define UPLINKS_MAX	64
 #define BUDGETS		4096
 #define SYSCTLS_MAX	256

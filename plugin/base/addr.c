@@ -201,6 +201,11 @@ bool cidr_overlaps(const struct cidr *a, const struct cidr *b)
 	return a->len <= b->len ? cidr_contains(a, &b->addr) : cidr_contains(b, &a->addr);
 }
 
+int cidr_compare(const struct cidr *a, const struct cidr *b)
+{
+	return addr_compare(&a->addr, &b->addr) ?: (a->len > b->len) - (a->len < b->len);
+}
+
 struct addr cidr_first(const struct cidr *c)
 {
 	struct u128 n = number_of(&c->addr), bits = prefix_bits(c->len);

@@ -47,6 +47,8 @@ struct cidr cidr_host(const struct addr *a);			/* /32 or /128 */
 /* False across families, unless c covers both as ::/0 does. */
 bool cidr_contains(const struct cidr *c, const struct addr *a);
 bool cidr_overlaps(const struct cidr *a, const struct cidr *b);
+/* An order for sorting: by address, the shorter prefix before what lies in it. */
+int cidr_compare(const struct cidr *a, const struct cidr *b);
 struct addr cidr_first(const struct cidr *c);			/* all host bits 0 */
 struct addr cidr_last(const struct cidr *c);			/* all host bits 1 */
 

@@ -122,20 +122,13 @@ static int open_prefix(struct flatten *f, const struct classed_cidr *prefix)
 	return ret;
 }
 
-static bool same_prefix(const struct classed_cidr *a, const struct classed_cidr *b)
-{
-	return a->cidr.len == b->cidr.len && addr_equal(&a->cidr.addr, &b->cidr.addr);
-}
-
 /* By first address, the outer one first, the same one as the caller has them. */
 static int compare(const void *pa, const void *pb)
 {
 	const struct classed_cidr *a = *(const struct classed_cidr *const *)pa;
 	const struct classed_cidr *b = *(const struct classed_cidr *const *)pb;
 
-	return addr_compare(&a->cidr.addr, &b->cidr.addr) ?:
-	       (a->cidr.len > b->cidr.len) - (a->cidr.len < b->cidr.len) ?:
-	       (a > b) - (a < b);
+	return cidr_compare(&a->cidr, &b->cidr) ?: (a > b) - (a < b);
 }
 
 int cidrset_flatten(const struct classed_cidr *in, size_t n, int family, __u32 class,
@@ -160,7 +153,7 @@ int cidrset_flatten(const struct classed_cidr *in, size_t n, int family, __u32 c
 
 	/* One prefix of each length at most, or the stack would not hold them. */
 	for (size_t i = 0; i < n && !ret; i++)
-		if (i + 1 == n || !same_prefix(sorted[i], sorted[i + 1]))
+		if (i + 1 == n || cidr_compare(&sorted[i]->cidr, &sorted[i + 1]->cidr))
 			ret = open_prefix(&f, sorted[i]);
 	while (f.depth && !ret)
 		ret = close_prefix(&f);

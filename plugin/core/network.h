@@ -45,7 +45,8 @@ struct node_settings {
 	struct cidr_list masquerade;		/* CLASS_BPF */
 	char uplinks[CONF_UPLINKS_MAX][IFNAME_MAX];
 	size_t n_uplinks;			/* 0: the devices of the default routes */
-	__u32 mtu;				/* 0: the smallest of the uplinks' */
+	__u32 mtu;				/* 0: the smallest of the uplinks' ... */
+	__u32 overhead;				/* ... less this many bytes */
 	__u16 port_min, port_max;		/* default 1024-65535 */
 	bool spoof_check;			/* default true */
 	__u32 insert_limit;			/* default 2000, 0: none */
@@ -81,6 +82,17 @@ struct dns {
 	size_t n_options;
 };
 
+/* What only ctnatd knows. The arrays are the owner's. */
+struct cluster_cidrs {
+	bool services_known;		/* false: any destination may be a service's */
+	const struct cidr *pods;	/* of all nodes: CLASS_LEAVE */
+	size_t n_pods;
+	const struct cidr *services;	/* CLASS_SERVICE */
+	size_t n_services;
+	const struct cidr *externals;	/* of services: CLASS_KERNEL */
+	size_t n_externals;
+};
+
 struct network {
 	char cni_version[16];
 	char name[NETWORK_NAME_MAX];
@@ -98,6 +110,8 @@ struct network {
 	__u8 mac[MAC_LEN];
 	bool shaped;			/* a plugin behind us limits the pod */
 	struct dns dns;			/* runtimeConfig.dns, else the delegate's, else empty */
+	/* NULL: a conflist's, whose settings count only where ctnatd does not hold the node */
+	const struct cluster_cidrs *cluster;
 };
 
 /* Is there a delegated IPAM plugin? */

@@ -23,9 +23,12 @@
  *
  * Settings have one owner. Without a daemon it is the network whose ADD made the state: a change of
  * its configuration is applied by its next ADD; another network must agree with it, or is refused
- * with error 7.
+ * with error 7. Where ctnatd runs they are its own, and a conflist's node keys do not count: what
+ * ctnatd applied it has saved (saved.c), for ADDs that must build without it, after a boot first of
+ * all.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -35,6 +38,7 @@
 #include "core/guard.h"
 #include "core/node.h"
 #include "core/node_build.h"
+#include "core/saved.h"
 #include "core/settings.h"
 #include "core/uplink.h"
 #include "kern/bpffs.h"
@@ -152,9 +156,18 @@ int node_same_instance(const struct node *node, struct err *err)
 /* May this network's settings be used with those in force? 1: they must be applied first. */
 static int settings_agree(const struct config *config, const struct network *net, struct err *err)
 {
-	if (config->owner == OWNER_AGENT || config->settings_hash == settings_hash(&net->node))
+	bool agents = config->owner == OWNER_AGENT;
+	__u64 hash;
+	int ret;
+
+	if (agents && !net->cluster)
 		return 0;
-	if (!strcmp(config->network, net->name))
+	ret = settings_hash(net, &hash, err);
+	if (ret < 0)
+		return ret;
+	if (config->settings_hash == hash && agents == !!net->cluster)
+		return 0;
+	if (net->cluster || !strcmp(config->network, net->name))
 		return 1;
 	return err_cni(err, CNI_INVALID_CONFIG,
 		       "the node-wide keys (nonMasqueradeCIDRs, serviceCIDRs, masqueradeCIDRs, "
@@ -218,7 +231,7 @@ static int is_true(struct node *node, const struct network *net, struct err *err
 	if (ret)
 		return ret;
 	return node->config.build != PROGRAMS_BUILD || !ranges_known(node, net) ||
-	       !uplinks_stand(node, &net->node) || !table_untouched(node);
+	       !uplinks_stand(node) || !table_untouched(node);
 }
 
 /* ---- make it true ---------------------------------------------------------------------------- */
@@ -229,13 +242,63 @@ static bool only_ruleset_changed(struct node *node, const struct network *net)
 {
 	return node->config.nft_generation && node->config.build == PROGRAMS_BUILD &&
 	       !settings_agree(&node->config, net, NULL) && ranges_known(node, net) &&
-	       uplinks_stand(node, &net->node) && !accept_ruleset(node, NULL);
+	       uplinks_stand(node) && !accept_ruleset(node, NULL);
+}
+
+/* What is built for this network: by ctnatd's settings, as it last saved them, where they hold the
+ * node, or did before the boot. *ours: to be freed. */
+static int in_force(const struct node *node, const struct network *net, bool fresh,
+		    struct network **ours, struct err *err)
+{
+	int ret;
+
+	if (net->cluster || (!fresh && node->config.owner != OWNER_AGENT))
+		return 0;
+	*ours = malloc(sizeof(**ours));
+	if (!*ours)
+		return err_set(err, -ENOMEM, "read the saved settings");
+	**ours = *net;
+	ret = saved_read(*ours, err);
+	if (ret == -ENOENT) {
+		free(TAKE_PTR(*ours));
+		return 0;
+	}
+	return ret;
+}
+
+static int build(struct node *node, const struct network *net, bool fresh, struct err *err)
+{
+	_cleanup_saved_ struct network *ours = NULL;
+	int ret = in_force(node, net, fresh, &ours, err), agree;
+
+	if (ret < 0)
+		return ret;
+	net = ours ? ours : net;
+	agree = fresh ? 1 : settings_agree(&node->config, net, err);
+	return agree < 0 ? agree : node_build(node, net, fresh, agree, err);
+}
+
+static int make_maps(struct node *node, struct err *err)
+{
+	unsigned long long cookie;
+	int ret = bpffs_make_dirs(err);
+
+	if (!ret)
+		ret = bpfobj_make_maps(&node->maps, err);
+	if (!ret)
+		ret = netns_cookie(&cookie, err);
+	if (!ret)
+		ret = bpffs_instance(&node->instance, err);
+	if (ret < 0)
+		return ret;
+	memset(&node->config, 0, sizeof(node->config));
+	node->config.netns_cookie = cookie;
+	return 0;
 }
 
 static int build_locked(struct node *node, const struct network *net, struct err *err)
 {
 	_cleanup_close_ int lock = -1;
-	unsigned long long cookie;
 	int ret = bpffs_mount(err);
 
 	if (ret < 0)
@@ -249,26 +312,11 @@ static int build_locked(struct node *node, const struct network *net, struct err
 	ret = is_true(node, net, err);
 	if (ret <= 0)
 		return ret;
-	if (node_has_state(node)) {
-		if (only_ruleset_changed(node, net))
-			return 0;
-		return node_build(node, net, false,
-				  settings_agree(&node->config, net, NULL) == 1, err);
-	}
-
+	if (node_has_state(node))
+		return only_ruleset_changed(node, net) ? 0 : build(node, net, false, err);
 	maps_close(&node->maps);
-	ret = bpffs_make_dirs(err);
-	if (!ret)
-		ret = bpfobj_make_maps(&node->maps, err);
-	if (!ret)
-		ret = netns_cookie(&cookie, err);
-	if (!ret)
-		ret = bpffs_instance(&node->instance, err);
-	if (ret < 0)
-		return ret;
-	memset(&node->config, 0, sizeof(node->config));
-	node->config.netns_cookie = cookie;
-	return node_build(node, net, true, true, err);
+	ret = make_maps(node, err);
+	return ret ? ret : build(node, net, true, err);
 }
 
 int node_ensure(struct node *node, const struct network *net, struct err *err)
@@ -304,6 +352,8 @@ int node_remove(struct node *node, struct err *err)
 	}
 	if (!ret)
 		ret = nft_remove(&node->nf, err);
+	if (!ret)
+		ret = saved_remove(err);
 	maps_close(&node->maps);
 	return ret < 0 ? ret : bpffs_remove(err);
 }

@@ -51,7 +51,8 @@ int node_verify(struct node *node, struct err *err);
  * meanwhile, or the node was taken over or uninstalled. */
 int node_same_instance(const struct node *node, struct err *err);
 
-/* Removes all base state and returns recorded sysctls to what they were, but for forwarding. */
+/* Removes all base state, saved settings too, and returns recorded sysctls to what they were, but
+ * for forwarding. */
 int node_remove(struct node *node, struct err *err);
 
 #endif

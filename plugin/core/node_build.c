@@ -23,6 +23,7 @@
 #include "core/journal.h"
 #include "core/node_build.h"
 #include "core/plumb.h"
+#include "core/saved.h"
 #include "core/settings.h"
 #include "core/takeover.h"
 #include "core/uplink.h"
@@ -139,8 +140,10 @@ static int build_takeover(const struct build *b, struct err *err)
 
 static int build_settings(const struct build *b, struct err *err)
 {
-	return b->apply ? settings_apply(b->node, b->net, err)
-			: settings_add_ranges(b->node, b->net, err);
+	int ret = b->apply ? settings_apply(b->node, b->net, err)
+			   : settings_add_ranges(b->node, b->net, err);
+
+	return ret || !b->apply || !b->net->cluster ? ret : saved_write(b->net, err);
 }
 
 static int build_uplinks(const struct build *b, struct err *err)
@@ -233,7 +236,7 @@ int node_build(struct node *node, const struct network *net, bool fresh, bool ap
 		.net = net,
 		.apply = apply,
 		.reload = reload,
-		.moved = fresh || !uplinks_stand(node, &net->node),
+		.moved = fresh || !uplinks_stand(node),
 		.fresh = fresh,
 		.lost = &lost,
 	};

@@ -249,7 +249,8 @@ int uplinks_refresh(struct node *node, const struct node_settings *settings, str
 	}
 	if (ret < 0)
 		return ret;
-	node->config.mtu = settings->mtu ? settings->mtu : mtu ? mtu : MTU_DEFAULT;
+	node->config.mtu = settings->mtu ? settings->mtu :
+					   (mtu ? mtu : MTU_DEFAULT) - settings->overhead;
 	return 0;
 }
 
@@ -318,14 +319,14 @@ static bool way_out_known(struct node *node)
 	return true;
 }
 
-bool uplinks_stand(struct node *node, const struct node_settings *settings)
+bool uplinks_stand(struct node *node)
 {
 	int fd = node->maps.fd[MAP_UPLINKS];
 	struct standing standing = { node, 0 };
 
 	/* with no uplink at all: perhaps there is one by now */
 	return !map_each(fd, sizeof(__u32), sizeof(struct uplink), stands, &standing) &&
-	       standing.n > 0 && (settings->n_uplinks || way_out_known(node)) &&
+	       standing.n > 0 && (node->config.uplinks_named || way_out_known(node)) &&
 	       !guard_verify(node, NULL);
 }
 

@@ -26,7 +26,7 @@ int uplinks_adopt(struct node *node, struct err *err);
 
 /* Are they what they were, with their addresses, with the guard, and still where the default routes
  * lead? Some ten system calls, however many pods there are. */
-bool uplinks_stand(struct node *node, const struct node_settings *settings);
+bool uplinks_stand(struct node *node);
 
 /* The address with which pods of this family leave: of the first uplink that has one;
  * zero if none. */

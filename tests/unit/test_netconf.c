@@ -166,6 +166,14 @@ static void a_mark_is_a_number_or_text(void **state)
 	}
 }
 
+static __u64 hash(void)
+{
+	__u64 hash = 0;
+
+	assert_int_equal(settings_hash(&net, &hash, NULL), 0);
+	return hash;
+}
+
 /* Networks that differ in any of them contradict each other. */
 static void every_node_key_counts(void **state)
 {
@@ -180,13 +188,13 @@ static void every_node_key_counts(void **state)
 
 	(void)state;
 	parse(HEAD IPAM "}");
-	plain = settings_hash(&net.node);
+	plain = hash();
 	parse(HEAD IPAM ",\"statusWhenFull\":\"ok\",\"shortWay\":\"cached\",\"stackMark\":\"0x0\"}");
-	assert_true(settings_hash(&net.node) == plain);
+	assert_true(hash() == plain);
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		snprintf(text, sizeof(text), HEAD IPAM ",%s}", keys[i]);
 		parse(text);
-		if (settings_hash(&net.node) == plain)
+		if (hash() == plain)
 			fail_msg("%s counts for nothing", keys[i]);
 	}
 }
