@@ -209,6 +209,20 @@ bool json_has(const struct json *object, const char *key)
 	return cJSON_HasObjectItem(node_of(object), key);
 }
 
+int json_only(const struct json *object, const char *const *keys, size_t n, struct err *err)
+{
+	for (const cJSON *item = node_of(object)->child; item; item = item->next) {
+		struct json value = { .node = item, .parent = object, .key = item->string };
+		size_t i = 0;
+
+		while (i < n && strcasecmp(item->string, keys[i]))
+			i++;
+		if (i == n)
+			return json_reject(&value, err, "there is no such key");
+	}
+	return 0;
+}
+
 int json_get(const struct json *object, const char *key, struct json *out, struct err *err)
 {
 	struct json found = { .parent = object, .key = key };

@@ -65,6 +65,10 @@ bool json_next(const struct json *list, struct json *item);
  * short. */
 char *json_with_string(const char *text, const char *key, const char *value);
 
+/* Rejects the first key of the object that is none of these: a slip in writing one must not pass
+ * for its default. */
+int json_only(const struct json *object, const char *const *keys, size_t n, struct err *err);
+
 /* "path: value: <reason>", with CNI_INVALID_CONFIG or a code of the caller's choice. Returns a
  * negative errno. */
 int json_reject(const struct json *value, struct err *err, const char *fmt, ...)

@@ -10,4 +10,9 @@
  * *node is undefined. */
 int nodeconf_parse(const struct json *root, struct node_settings *node, struct err *err);
 
+/* Those keys: for who wants no others. */
+#define NODECONF_KEYS                                                                           \
+	"nonMasqueradeCIDRs", "serviceCIDRs", "masqueradeCIDRs", "uplinks", "mtu", "portRange", \
+		"insertLimit", "spoofCheck", "datapath", "shortWay", "stackMark"
+
 #endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CTNAT_AGENT_CONFIG_H
+#define CTNAT_AGENT_CONFIG_H
+
+/* ctnatd's configuration: conf/ctnatd.json, a file of a ConfigMap. */
+#include "agent/log.h"
+#include "core/network.h"
+
+enum overlay {
+	OVERLAY_AUTO, /* where the network between two nodes does not carry pods' addresses */
+	OVERLAY_ALWAYS,
+	OVERLAY_NONE, /* no routes of ours: a cloud's or BGP's */
+};
+
+struct agent_config {
+	struct node_settings node;
+	enum overlay overlay;
+	enum log_level log_level;
+	char metrics_address[128]; /* "host:port"; "": none */
+};
+
+/* CNI_INVALID_CONFIG names the key, also one that we do not know; then *out is undefined. */
+int config_parse(const char *text, size_t len, struct agent_config *out, struct err *err);
+int config_read(const char *path, struct agent_config *out, struct err *err);
+
+#endif
