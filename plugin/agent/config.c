@@ -16,7 +16,7 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 #define FILE_MAX		(1U << 20) /* Kubernetes allows a ConfigMap as much */
-#define DEFAULT_METRICS_ADDRESS ":9440"
+#define DEFAULT_METRICS_ADDRESS "127.0.0.1:10244"
 
 static const char *const keys[] = { NODECONF_KEYS, "overlay", "logLevel", "metricsAddress" };
 

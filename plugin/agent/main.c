@@ -1,11 +1,321 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <stddef.h>
+/*
+ * ctnatd, the agent of a node. The plugin works without it; it does early and continuously what
+ * depends on the cluster. One thread, one loop:
+ *
+ *	kube		what the API server says ----> cluster (a model)     \
+ *	node_event	links, routes, ruleset, files                         } ---> settle
+ *	timers		in case that nobody said anything                    /
+ *	serve		/metrics, /healthz, /readyz
+ *
+ * Events are gathered for a moment before settle.c makes true what has become of them: a hundred
+ * changes cost what one costs. Killed at any point, it leaves a node that works, and the next one
+ * goes on.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
 
-#include "agent/loop.h"
+#include "agent/kube.h"
+#include "agent/metrics.h"
+#include "agent/node_event.h"
+#include "agent/options.h"
+#include "agent/serve.h"
+#include "agent/settle.h"
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "kern/bpffs.h"
+#include "kern/sysctl.h"
 
-int main(void)
-{
+#ifndef CTNAT_VERSION
+#define CTNAT_VERSION "unknown"
+#endif
+
+#define GATHER_MS   100		/* of events, before they are looked at */
+#define LOOK_MS	    10000	/* ... and without any */
+#define COLLECT_MS  60000	/* between two walks over all attachments */
+
+struct agent {
+	struct options options;
 	struct loop loop;
+	struct agent_config config;
+	bool config_good;		/* the file is what is in force */
+	__u64 config_generation;	/* files that came into force */
+	struct cluster cluster;
+	struct kube kube;
+	struct settle settle;
+	struct node_events events;
+	struct serve *serve;
+	struct loop_source signals;
+	struct loop_timer look, collect;
+	bool marked;			/* the node's condition */
+	struct log_state config_log, serve_log, collect_log;
+};
 
-	return loop_open(&loop, NULL) < 0 || loop_run(&loop, NULL) < 0;
+static struct agent agent;	/* too large for a stack frame */
+
+/* ---- what is to be looked at, and when -------------------------------------------------------- */
+
+static void look_soon(void)
+{
+	if (agent.look.armed && agent.look.due <= loop_now_ms() * 1000000 + GATHER_MS * 1000000ULL)
+		return;
+	loop_arm(&agent.loop, &agent.look, GATHER_MS);
+}
+
+/* A file that is no good changes nothing. */
+static void read_config(void)
+{
+	struct agent_config config;
+	struct err err;
+	int ret = config_read(agent.options.config, &config, &err);
+
+	agent.config_good = !ret;
+	log_state(&agent.config_log, "configuration", ret ? err.msg : NULL);
+	if (ret || (agent.config_generation && !memcmp(&config, &agent.config, sizeof(config))))
+		return;
+	log_set_level(config.log_level);
+	if (agent.config_generation)
+		log_line(LOG_INFO, "configuration: '%s' has changed", agent.options.config);
+	agent.config = config;
+	agent.config_generation++;
+	ret = serve_listen(agent.serve, config.metrics_address, &err);
+	log_state(&agent.serve_log, "metricsAddress", ret < 0 ? err.msg : NULL);
+	kube_nodes(&agent.kube, config.overlay != OVERLAY_NONE);
+}
+
+static void mark_available(void)
+{
+	if (agent.marked || !settle_ready(&agent.settle))
+		return;
+	log_line(LOG_INFO, "node '%s' can serve pods", agent.options.node_name);
+	kube_mark_available(&agent.kube);
+	agent.marked = true;
+}
+
+static void look(struct loop_timer *timer)
+{
+	read_config();
+	settle_now(&agent.settle);
+	mark_available();
+	loop_arm(&agent.loop, timer, LOOK_MS);
+}
+
+static void collect(struct loop_timer *timer)
+{
+	struct err err;
+	int n = settle_collect(&agent.settle, &err);
+
+	log_state(&agent.collect_log, "attachments", n < 0 ? err.msg : NULL);
+	if (n > 0)
+		log_line(LOG_INFO, "attachments: %d had lost their pod, and gave back what they held",
+			 n);
+	loop_arm(&agent.loop, timer, COLLECT_MS);
+}
+
+static void happened(enum node_event event, void *data)
+{
+	(void)event;
+	(void)data;
+	look_soon();
+}
+
+/* A node that is new to the API server, or was deleted there, has no condition of ours. */
+static void cluster_changed(void *data)
+{
+	(void)data;
+	if (!cluster_self(&agent.cluster))
+		agent.marked = false;
+	look_soon();
+}
+
+static void cluster_trouble(void *data, enum kind kind, const struct err *err)
+{
+	(void)data;
+	log_line(LOG_WARNING, "API server, %ss: %s", kind_name(kind), err->msg);
+}
+
+static void signalled(struct loop_source *source, uint32_t events)
+{
+	struct signalfd_siginfo info;
+
+	(void)events;
+	while (read(source->fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGHUP)
+			look_soon();
+		else
+			loop_stop(&agent.loop);
+	}
+}
+
+/* ---- what it says of itself ------------------------------------------------------------------- */
+
+static void serve_health(void *data, struct serve_page *page)
+{
+	(void)data;
+	page->text = strdup("ok\n");
+	page->len = page->text ? strlen(page->text) : 0;
+}
+
+static void serve_ready(void *data, struct serve_page *page)
+{
+	const struct settle *s = &agent.settle;
+	bool ready = settle_ready(s);
+	int len;
+
+	(void)data;
+	page->status = ready ? 200 : 503;
+	len = asprintf(&page->text, "routes: %s\nbase state: %s\nplugin: %s\n%s",
+		       s->routes_stand ? "ok" : s->routes_log.last[0] ? s->routes_log.last
+								      : "the nodes are not known yet",
+		       s->base_stands ? "ok" : s->base_log.last,
+		       s->installed ? "ok" : s->install_log.last, ready ? "" : "not ready\n");
+	page->len = len < 0 ? 0 : len;
+	if (len < 0)
+		page->text = NULL;
+}
+
+static void serve_metrics(void *data, struct serve_page *page)
+{
+	(void)data;
+	(void)page;
+}
+
+static const struct serve_path paths[] = {
+	{ "/healthz", serve_health, NULL },
+	{ "/readyz", serve_ready, NULL },
+	{ "/metrics", serve_metrics, NULL },
+};
+
+/* ---- beginning and end ------------------------------------------------------------------------ */
+
+static int catch_signals(struct err *err)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	agent.signals = (struct loop_source){ .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
+					      .fn = signalled };
+	if (agent.signals.fd < 0)
+		return err_set(err, -errno, "open a descriptor for signals");
+	return loop_watch(&agent.loop, &agent.signals, EPOLLIN, err);
+}
+
+static int start_kube(struct err *err)
+{
+	const struct kube_config config = {
+		.server = agent.options.server,
+		.ca_file = agent.options.ca,
+		.token_file = agent.options.token,
+		.node_name = agent.options.node_name,
+		.all_nodes = agent.config.overlay != OVERLAY_NONE,
+		.changed = cluster_changed,
+		.trouble = cluster_trouble,
+		.silence_ms = agent.options.silence_ms,
+	};
+
+	return kube_start(&agent.kube, &agent.loop, &config, &agent.cluster, err);
+}
+
+static int watch_node(struct err *err)
+{
+	static char config_dir[300];
+	const char *dirs[] = { config_dir, agent.options.cni_conf, agent.options.cni_bin, NULL };
+	const char *slash = strrchr(agent.options.config, '/');
+
+	snprintf(config_dir, sizeof(config_dir), "%.*s",
+		 slash ? (int)(slash - agent.options.config) : 1,
+		 slash ? agent.options.config : ".");
+	return node_events_start(&agent.events, &agent.loop, dirs, happened, NULL, err);
+}
+
+static int start(struct err *err)
+{
+	const struct install paths_of_install = {
+		.plugin = agent.options.plugin,
+		.conflist = agent.options.conflist,
+		.bin_dir = agent.options.cni_bin,
+		.conf_dir = agent.options.cni_conf,
+	};
+	int ret = loop_open(&agent.loop, err);
+
+	if (!ret)
+		ret = catch_signals(err);
+	if (!ret)
+		ret = cluster_init(&agent.cluster, agent.options.node_name, err);
+	if (!ret)
+		ret = settle_open(&agent.settle, &agent.config, &agent.cluster, &paths_of_install,
+				  err);
+	if (ret < 0)
+		return ret;
+	agent.serve = serve_open(&agent.loop, paths, sizeof(paths) / sizeof(paths[0]), err);
+	if (!agent.serve)
+		return err->errnum;
+	read_config();
+	if (!agent.config_generation)
+		return err_cni(err, CNI_INVALID_CONFIG,
+			       "there is no good configuration yet: %s", agent.config_log.last);
+	ret = start_kube(err);
+	if (!ret)
+		ret = watch_node(err);
+	agent.look.fn = look;
+	agent.collect.fn = collect;
+	loop_arm(&agent.loop, &agent.look, 0);
+	loop_arm(&agent.loop, &agent.collect, COLLECT_MS);
+	return ret;
+}
+
+static void stop(void)
+{
+	node_events_stop(&agent.events);
+	kube_stop(&agent.kube);
+	serve_close(agent.serve);
+	settle_close(&agent.settle);
+	cluster_free(&agent.cluster);
+	cleanup_close(&agent.signals.fd);
+	loop_close(&agent.loop);
+}
+
+static int run(struct err *err)
+{
+	int ret = start(err);
+
+	if (!ret) {
+		log_line(LOG_INFO, "ctnatd " CTNAT_VERSION " on node '%s', API server %s",
+			 agent.options.node_name, agent.options.server);
+		ret = loop_run(&agent.loop, err);
+	}
+	stop();
+	return ret;
+}
+
+int main(int argc, char **argv)
+{
+	struct err err = { 0 };
+	int ret;
+
+	file_fill_stdio();
+	ret = options_read(argc, argv, &agent.options, &err);
+	if (!ret)
+		sysctl_root(agent.options.proc_sys);
+	if (!ret && agent.options.mode == MODE_HELP)
+		fputs(options_help(), stdout);
+	else if (!ret && agent.options.mode == MODE_VERSION)
+		puts("ctnatd " CTNAT_VERSION);
+	else if (!ret && agent.options.mode == MODE_MOUNT_BPFFS)
+		ret = bpffs_mount(&err);
+	else if (!ret)
+		ret = run(&err);
+	if (ret < 0)
+		fprintf(stderr, "ctnatd: %s\n", err.msg);
+	return ret < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -152,7 +152,7 @@ static int collect(struct collection *c, const struct network *net, struct err *
 		ret = want_defaults(c, private_ranges, COUNT(private_ranges), err);
 	if (!ret && net->cluster)
 		ret = want_cluster(c, net->cluster, err);
-	if (!ret)
+	if (!ret && !net->cluster)	/* where ours are among all pods' */
 		ret = want_ranges(c, net, err);
 	if (!ret)
 		ret = want_all(c, s->services.cidrs, s->services.n, CLASS_SERVICE, false, err);

@@ -266,16 +266,18 @@ static int in_force(const struct node *node, const struct network *net, bool fre
 	return ret;
 }
 
-static int build(struct node *node, const struct network *net, bool fresh, struct err *err)
+static int build(struct node *node, const struct network *net, bool fresh, bool apply,
+		 struct err *err)
 {
 	_cleanup_saved_ struct network *ours = NULL;
-	int ret = in_force(node, net, fresh, &ours, err), agree;
+	int ret = in_force(node, net, fresh, &ours, err);
 
 	if (ret < 0)
 		return ret;
 	net = ours ? ours : net;
-	agree = fresh ? 1 : settings_agree(&node->config, net, err);
-	return agree < 0 ? agree : node_build(node, net, fresh, agree, err);
+	if (!apply)
+		ret = settings_agree(&node->config, net, err);
+	return ret < 0 ? ret : node_build(node, net, fresh, apply || ret, err);
 }
 
 static int make_maps(struct node *node, struct err *err)
@@ -296,7 +298,7 @@ static int make_maps(struct node *node, struct err *err)
 	return 0;
 }
 
-static int build_locked(struct node *node, const struct network *net, struct err *err)
+static int build_locked(struct node *node, const struct network *net, bool anew, struct err *err)
 {
 	_cleanup_close_ int lock = -1;
 	int ret = bpffs_mount(err);
@@ -310,13 +312,15 @@ static int build_locked(struct node *node, const struct network *net, struct err
 	/* Whoever held the lock before may have done it all. */
 	maps_close(&node->maps);
 	ret = is_true(node, net, err);
-	if (ret <= 0)
+	if (ret < 0 || (!ret && !anew))
 		return ret;
+	if (node_has_state(node) && !anew && only_ruleset_changed(node, net))
+		return 0;
 	if (node_has_state(node))
-		return only_ruleset_changed(node, net) ? 0 : build(node, net, false, err);
+		return build(node, net, false, anew, err);
 	maps_close(&node->maps);
 	ret = make_maps(node, err);
-	return ret ? ret : build(node, net, true, err);
+	return ret ? ret : build(node, net, true, true, err);
 }
 
 int node_ensure(struct node *node, const struct network *net, struct err *err)
@@ -326,7 +330,14 @@ int node_ensure(struct node *node, const struct network *net, struct err *err)
 	if (!ret)
 		ret = is_true(node, net, err);
 	if (ret > 0)
-		ret = build_locked(node, net, err);
+		ret = build_locked(node, net, false, err);
+	return ret < 0 ? err_wrap(err, "base state of the node") : 0;
+}
+
+int node_rebuild(struct node *node, const struct network *net, struct err *err)
+{
+	int ret = build_locked(node, net, true, err);
+
 	return ret < 0 ? err_wrap(err, "base state of the node") : 0;
 }
 

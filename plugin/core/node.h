@@ -39,6 +39,10 @@ void node_close(struct node *node);
  */
 int node_ensure(struct node *node, const struct network *net, struct err *err);
 
+/* Of a node that is ensured: every part is made anew, whether it is true or not; sysctls too, which
+ * node_ensure() leaves to who turned them back. For ctnatd. */
+int node_rebuild(struct node *node, const struct network *net, struct err *err);
+
 /* CNI_NOT_AVAILABLE if a newer ctnat than this one has made maps or programs: then nothing but the
  * records is this one's to touch. */
 int node_refuse_newer(const struct node *node, struct err *err);

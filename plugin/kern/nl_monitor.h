@@ -3,8 +3,8 @@
 #define CTNAT_KERN_NL_MONITOR_H
 
 /*
- * Being told that something changed in this network namespace: links, addresses, routes and rules
- * of both families, or the nftables ruleset. Not what: an event may be lost, so whoever hears of
+ * Being told that something changed in this network namespace: links, addresses, routes, rules and
+ * forwarding of both families, or the nftables ruleset. Not what: an event may be lost, so whoever hears of
  * one looks for himself.
  */
 #include "base/err.h"

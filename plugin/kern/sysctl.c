@@ -12,12 +12,19 @@
 #include "base/cleanup.h"
 #include "kern/sysctl.h"
 
+static const char *root = "/proc/sys";
+
+void sysctl_root(const char *directory)
+{
+	root = directory;
+}
+
 static int sysctl_open(const char *path, int flags, struct err *err)
 {
 	char full[256];
 	int fd, n;
 
-	n = snprintf(full, sizeof(full), "/proc/sys/%s", path);
+	n = snprintf(full, sizeof(full), "%s/%s", root, path);
 	if (n < 0 || (size_t)n >= sizeof(full))
 		return err_set(err, -ENAMETOOLONG, "open sysctl '%s'", path);
 	fd = open(full, flags | O_CLOEXEC);

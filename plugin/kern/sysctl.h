@@ -8,6 +8,9 @@
 
 #include "base/err.h"
 
+/* Instead of /proc/sys, which containers have read-only. The text stays the caller's. */
+void sysctl_root(const char *directory);
+
 /* Without the newline. -ENOSPC if it does not fit. */
 int sysctl_read(const char *path, char *buf, size_t size, struct err *err);
 int sysctl_write(const char *path, const char *value, struct err *err);

@@ -18,7 +18,7 @@ static void defaults(void **state)
 	assert_int_equal(config_parse("{}", 2, &config, NULL), 0);
 	assert_int_equal(config.overlay, OVERLAY_AUTO);
 	assert_int_equal(config.log_level, LOG_INFO);
-	assert_string_equal(config.metrics_address, ":9440");
+	assert_string_equal(config.metrics_address, "127.0.0.1:10244");
 	assert_int_equal(config.node.port_min, 1024);
 	assert_false(config.node.services.set);
 }
