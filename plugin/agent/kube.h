@@ -45,8 +45,8 @@ void kube_stop(struct kube *kube); /* also of a zeroed one */
 /* From now on all nodes, or only our own. */
 void kube_nodes(struct kube *kube, bool all);
 
-/* Sets the node's condition NetworkUnavailable to False, and tries until that has succeeded. Once
- * for each call that is not made meanwhile. kube->available tells. */
+/* Sets the node's condition NetworkUnavailable to False, and tries until that has succeeded
+ * (kube->available); no more after that, until it is called again. */
 void kube_mark_available(struct kube *kube);
 
 void kube_state(const struct kube *kube, enum kind kind, struct kube_state *out);

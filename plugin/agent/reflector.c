@@ -272,6 +272,7 @@ static void absent(struct reflector *r, const struct err *err)
 		tell_trouble(r, err);
 	r->state.absent = true;
 	r->beta = false;
+	forget(r);
 	if (!cluster_knows(r->config->cluster, r->kind))
 		cluster_end(r->config->cluster, r->kind);
 	loop_arm(r->config->loop, &r->timer, backoff_spread(r->config->absent_ms));

@@ -16,6 +16,7 @@
     churn RATE SECONDS      changes so many objects a second: a node's heartbeat, every tenth time its podCIDRs
     compact                 forgets all changes up to now: older versions and tokens to continue with are 410 from here on
     gone event|http         how a watch is told so (default event)
+    expire on|off           every token to continue with is too old
     fail STATUS on|off [RESOURCE]
                             every request is answered with that
     silence on|off          requests are taken, and nothing is sent any more
@@ -40,6 +41,7 @@ import copy
 import ipaddress
 import json
 import os
+import select
 import socket
 import socketserver
 import ssl
@@ -168,7 +170,7 @@ class World:
         self.failing = {}           # resource or None -> status
         self.silent = False
         self.gone = "event"
-        self.cache = False
+        self.cache = self.expire = False
         self.watchtime = 1e9
         self.cidrs = "v1"
         self.tokens = None
@@ -309,6 +311,8 @@ class Handler(BaseHTTPRequestHandler):
                 raise Refused(400, "BadRequest", "continue key is not valid") from None
         elif query.get("resourceVersion") == "0" and self.world.cache:
             limit = 0
+        if version and self.world.expire:
+            raise expired("The provided continue parameter is too old to display a consistent list result.")
         with store.changed:
             version, taken = store.snapshot(call.resource, version)
             taken = [(key, text) for key, text in taken if call.wanted(key)] if "fieldSelector" in query else taken
@@ -376,7 +380,9 @@ class Handler(BaseHTTPRequestHandler):
                     busy = pending or mark or watch.raw or watch.end or now >= end
                     if busy and not world.silent:
                         break
-                    store.changed.wait(min(0.05 if world.silent else 1, max(0, min(end, next_mark) - now) + 0.01))
+                    if select.select([self.request], [], [], 0)[0]:
+                        raise ConnectionError   # it has no more to say: the client has gone
+                    store.changed.wait(min(0.05 if world.silent else 0.3, max(0, min(end, next_mark) - now) + 0.01))
                 raw, watch.raw, watch.bookmark, cut = watch.raw, b"", False, watch.cut
                 if mark:
                     version = max(version, store.version)   # nothing before it is pending any more
@@ -534,6 +540,9 @@ class Commands:
 
     def gone(self, _, how):
         self.world.gone = how
+
+    def expire(self, _, word):
+        self.world.expire = self.switch(word)
 
     def fail(self, _, status, word, resource=None):
         if self.switch(word):
