@@ -7,13 +7,11 @@
 
 #include "kern/rtnl_addr.h"
 
-int rtnl_addr_add(struct nl *nl, const struct ifaddr *addr, struct err *err)
+static struct nlmsghdr *addr_request(struct nl_request *req, unsigned int type, unsigned int flags,
+				     const struct ifaddr *addr)
 {
-	struct nl_request req;
-	struct nlmsghdr *nlh = nl_request(&req, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
+	struct nlmsghdr *nlh = nl_request(req, type, flags);
 	struct ifaddrmsg *ifa = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifa));
-	char buf[ADDR_STRLEN];
-	int rc;
 
 	ifa->ifa_family = addr_family(&addr->cidr.addr);
 	ifa->ifa_prefixlen = cidr_family_len(&addr->cidr);
@@ -22,10 +20,32 @@ int rtnl_addr_add(struct nl *nl, const struct ifaddr *addr, struct err *err)
 	/* Both, or the kernel takes an IPv6 address for that of a far end. */
 	nl_put_addr(nlh, IFA_LOCAL, &addr->cidr.addr);
 	nl_put_addr(nlh, IFA_ADDRESS, &addr->cidr.addr);
+	return nlh;
+}
+
+int rtnl_addr_add(struct nl *nl, const struct ifaddr *addr, struct err *err)
+{
+	struct nl_request req;
+	struct nlmsghdr *nlh = addr_request(&req, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, addr);
+	char buf[ADDR_STRLEN];
+	int rc;
+
 	mnl_attr_put_u32(nlh, IFA_FLAGS, addr->flags);
 	rc = nl_talk(nl, nlh, NULL, err);
 	if (rc < 0)
 		err_wrap(err, "add address %s to link %d", cidr_format(&addr->cidr, buf),
+			 addr->ifindex);
+	return rc;
+}
+
+int rtnl_addr_del(struct nl *nl, const struct ifaddr *addr, struct err *err)
+{
+	struct nl_request req;
+	char buf[ADDR_STRLEN];
+	int rc = nl_talk(nl, addr_request(&req, RTM_DELADDR, 0, addr), NULL, err);
+
+	if (rc < 0)
+		err_wrap(err, "delete address %s of link %d", cidr_format(&addr->cidr, buf),
 			 addr->ifindex);
 	return rc;
 }

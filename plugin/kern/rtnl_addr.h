@@ -15,6 +15,8 @@ struct ifaddr {
 
 /* With `flags` IFA_F_NODAD | IFA_F_NOPREFIXROUTE as wanted. -EEXIST if it is there. */
 int rtnl_addr_add(struct nl *nl, const struct ifaddr *addr, struct err *err);
+/* Of that link. -EADDRNOTAVAIL if it is not there. */
+int rtnl_addr_del(struct nl *nl, const struct ifaddr *addr, struct err *err);
 
 /* Addresses of one link (ifindex > 0, filtered by the kernel) or of all (0), both families, in an
  * array that the caller frees. Order: the kernel's, so the first global IPv4 one is the primary. */

@@ -220,6 +220,8 @@ int rtnl_link_change(struct nl *nl, int ifindex, const struct link_change *chang
 	}
 	if (change->alias)
 		nl_put_text(nlh, IFLA_IFALIAS, change->alias, IFALIASZ);
+	if (change->mtu)
+		mnl_attr_put_u32(nlh, IFLA_MTU, change->mtu);
 
 	/* A message of its own: of one that says both, the kernel sets the link up first, and a
 	 * link that has a carrier gets its address then. */

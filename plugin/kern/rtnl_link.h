@@ -42,6 +42,7 @@ struct link_change {
 	bool up;
 	bool no_linklocal;	/* no IPv6 link-local address of the kernel's making */
 	const char *alias;	/* NULL: leave */
+	__u32 mtu;		/* 0: leave */
 };
 
 /* All of it in one message, except that no_linklocal goes ahead in one of its own. */

@@ -67,6 +67,21 @@ int rtnl_route_replace(struct nl *nl, const struct route *route, struct err *err
 	return route_new(nl, NLM_F_REPLACE, "replace", route, err);
 }
 
+void rtnl_batch_route_add(struct rtnl_batch *batch, const struct route *route)
+{
+	route_put(rtnl_batch_add(batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL), route);
+}
+
+void rtnl_batch_route_replace(struct rtnl_batch *batch, const struct route *route)
+{
+	route_put(rtnl_batch_add(batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE), route);
+}
+
+void rtnl_batch_route_del(struct rtnl_batch *batch, const struct route *route)
+{
+	route_put(rtnl_batch_add(batch, RTM_DELROUTE, 0), route);
+}
+
 /* ---- what the kernel says of a route --------------------------------------------------------- */
 
 /* The address behind the family in RTA_VIA: an IPv4 route's IPv6 gateway. */
@@ -197,7 +212,8 @@ static bool route_wanted(const struct route *route, const struct route_filter *f
 	return route->table == RT_TABLE_MAIN &&
 	       (!filter->oif || route->oif == filter->oif) &&
 	       (!filter->protocol || route->protocol == filter->protocol) &&
-	       (!filter->default_only || !cidr_family_len(&route->dst));
+	       (!filter->default_only || !cidr_family_len(&route->dst)) &&
+	       (!filter->keep || filter->keep(route, filter->data));
 }
 
 static int route_list_add(struct route_list *list, const struct route *route)

@@ -7,9 +7,12 @@
 
 #include "base/addr.h"
 #include "kern/nl.h"
+#include "kern/rtnl_batch.h"
 
-/* Our protocol number (/etc/iproute2/rt_protos has no entry at 201): marks our routes. */
-#define RTPROT_CTNAT 201
+/* Our protocol numbers (/etc/iproute2/rt_protos has no entries there) mark our routes: to this
+ * node's pods, and to the other nodes. */
+#define RTPROT_CTNAT	   201
+#define RTPROT_CTNAT_NODES 202
 
 struct route {
 	struct cidr dst;		/* ::ffff:0:0/96: IPv4 default; ::/0: IPv6 default */
@@ -38,10 +41,20 @@ struct route_filter {
 	int oif;			/* 0: any */
 	unsigned char protocol;		/* 0: any */
 	bool default_only;		/* only 0.0.0.0/0 and ::/0 */
+	/* May be NULL. A long table need not be in memory for the sake of a few of its routes. */
+	bool (*keep)(const struct route *route, const void *data);
+	const void *data;
 };
 
 /* In an array that the caller frees. Multipath routes give one entry per next hop. */
 int rtnl_route_list(struct nl *nl, const struct route_filter *filter, struct route **out, size_t *n,
 		    struct err *err);
+
+/* Into a batch. -EEXIST is what an added one fails with where there is one with the same
+ * destination and metric, whoever's; a replacement asks nobody. Only a route of the same protocol
+ * is deleted. */
+void rtnl_batch_route_add(struct rtnl_batch *batch, const struct route *route);
+void rtnl_batch_route_replace(struct rtnl_batch *batch, const struct route *route);
+void rtnl_batch_route_del(struct rtnl_batch *batch, const struct route *route);
 
 #endif

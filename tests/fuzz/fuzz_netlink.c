@@ -18,6 +18,7 @@
 #include "kern/rtnl_addr.c"
 #include "kern/rtnl_route.c"
 #include "kern/rtnl_neigh.c"
+#include "kern/rtnl_vxlan.c"
 #include "kern/ctnl.c"
 
 /* One talk with any sequence number, and port 0. Returns its result. */
@@ -92,6 +93,21 @@ static void hear_neigh(const void *buf, size_t len)
 	hear(buf, len, neigh_parse, NULL, &neigh);
 }
 
+static void hear_neighs(const void *buf, size_t len)
+{
+	struct neigh_dump dump = { .entries.size = sizeof(struct neigh), .ifindex = 2 };
+
+	hear(buf, len, neigh_collect, neigh_restart, &dump);
+	free(dump.entries.items);
+}
+
+static void hear_vxlan(const void *buf, size_t len)
+{
+	struct vxlan_answer answer = { .is_vxlan = false };
+
+	hear(buf, len, vxlan_parse, NULL, &answer);
+}
+
 /* Entries of the pod, and the deletions made of them: each must be one whole message that names an
  * entry, for one that names none would flush the table. */
 static void hear_entries(const void *buf, size_t len, int family)
@@ -136,7 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	 * padded. */
 	buf = calloc(1, NLMSG_ALIGN(len) + 1);
 	memcpy(buf, data + 1, len);
-	switch (data[0] % 7) {
+	switch (data[0] % 9) {
 	case 0:
 		hear_links(buf, len);
 		break;
@@ -157,6 +173,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 6:
 		hear_totals(buf, len);
+		break;
+	case 7:
+		hear_neighs(buf, len);
+		break;
+	case 8:
+		hear_vxlan(buf, len);
 		break;
 	}
 	free(buf);
