@@ -1,24 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * ctnatd, the agent of a node. The plugin works without it; it does early and continuously what
- * depends on the cluster. One thread, one loop:
- *
- *	kube		what the API server says ----> cluster (a model)     \
- *	node_event	links, routes, ruleset, files                         } ---> settle
- *	timers		in case that nobody said anything                    /
- *	serve		/metrics, /healthz, /readyz
- *
- * Events are gathered for a moment before settle.c makes true what has become of them: a hundred
- * changes cost what one costs. Killed at any point, it leaves a node that works, and the next one
- * goes on.
- */
-#include <errno.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/signalfd.h>
+#include <stddef.h>
+
+#include "agent/loop.h"
 
 #include "agent/kube.h"
 #include "agent/metrics.h"

@@ -19,9 +19,9 @@
 #include "cni/dnsconf.h"
 #include "cni/ipam_exec.h"
 #include "conf/json.h"
-#include "cni/program.h"
 #include "conf/value.h"
-#include "cni/version.h"
+#include "conf/version.h"
+#include "kern/program.h"
 
 /* ---- running --------------------------------------------------------------------------------- */
 
@@ -48,8 +48,8 @@ static int run(const char *path, enum verb verb, const struct request *req, cons
 		{ "CNI_NETNS", req->netns },
 	};
 
-	return program_run(path, vars, has_pod ? sizeof(vars) / sizeof(vars[0]) : 1, config, output,
-			   len, err);
+	return program_run(path, vars, has_pod ? sizeof(vars) / sizeof(vars[0]) : 1, config, 0,
+			   output, len, err);
 }
 
 /* ---- understanding --------------------------------------------------------------------------- */

@@ -21,7 +21,7 @@
 #include "cni/netconf.h"
 #include "cni/result.h"
 #include "cni/verb.h"
-#include "cni/version.h"
+#include "conf/version.h"
 #include "core/journal.h"
 
 #define CONFIG_MAX (1U << 20)

@@ -11,9 +11,9 @@
 #include "cni/ipamconf.h"
 #include "cni/netconf.h"
 #include "cni/runtimeconf.h"
-#include "cni/version.h"
 #include "conf/nodeconf.h"
 #include "conf/value.h"
+#include "conf/version.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -22,7 +22,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "cni/result.h"
-#include "cni/version.h"
+#include "conf/version.h"
 
 #define NEW_KEYS_VERSION  "1.1.0" /* mtu */
 #define NO_FAMILY_VERSION "1.0.0" /* ips[].version is gone */

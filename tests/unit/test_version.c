@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "cni/version.h"
+#include "conf/version.h"
 
 static void versions_have_numeric_order(void **state)
 {

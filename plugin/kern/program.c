@@ -2,10 +2,14 @@
 /*
  * Theory: stdin is a memfd, because a pipe would have to be fed while the answer is read; stdout is
  * a pipe, because its length must be bounded.
+ *
+ * With a limit the program is a process group of its own, so that all of it can be killed; its
+ * output is read when it has ended, without waiting for others who hold the pipe.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
@@ -14,14 +18,16 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
-#include "cni/program.h"
+#include "kern/program.h"
 
 #define OUTPUT_MAX (1U << 20)
+#define PIPE_MAX   (1U << 16)
 
 static bool is_program(const char *path)
 {
@@ -99,20 +105,23 @@ static int open_text(const char *text, struct err *err)
 	return TAKE_FD(fd);
 }
 
-/* Returns 0 or -errno. The signals that we ignore, a program would ignore too. */
-static int spawn(const char *path, int in, int out, char **envp, pid_t *pid)
+/* Returns 0 or -errno. The signals that we ignore or block, a program would too. */
+static int spawn(const char *path, int in, int out, char **envp, bool group, pid_t *pid)
 {
+	short flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
 	char *argv[] = { (char *)path, NULL };
 	posix_spawn_file_actions_t files;
+	sigset_t defaults, blocked;
 	posix_spawnattr_t attr;
-	sigset_t defaults;
 	int ret;
 
+	sigemptyset(&blocked);
 	sigemptyset(&defaults);
 	sigaddset(&defaults, SIGPIPE);
 	posix_spawnattr_init(&attr);
 	posix_spawnattr_setsigdefault(&attr, &defaults);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF);
+	posix_spawnattr_setsigmask(&attr, &blocked);
+	posix_spawnattr_setflags(&attr, group ? flags | POSIX_SPAWN_SETPGROUP : flags);
 	posix_spawn_file_actions_init(&files);
 	posix_spawn_file_actions_adddup2(&files, in, STDIN_FILENO);
 	posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
@@ -136,9 +145,45 @@ static int wait_for(pid_t pid, const char *path, struct err *err)
 	return WEXITSTATUS(status);
 }
 
+/* What is in the pipe by now: others may hold it, so its end may not come. */
+static int read_now(int from, char **text, size_t *len, struct err *err)
+{
+	_cleanup_free_ char *buf = malloc(PIPE_MAX + 1);
+	size_t used = 0;
+	ssize_t n = 1;
+
+	if (!buf)
+		return err_set(err, -ENOMEM, "read");
+	while (n > 0 && used < PIPE_MAX) {
+		n = read(from, buf + used, PIPE_MAX - used);
+		if (n < 0 && errno != EAGAIN)
+			return err_set(err, -errno, "read");
+		used += n > 0 ? (size_t)n : 0;
+	}
+	buf[used] = '\0';
+	*text = TAKE_PTR(buf);
+	*len = used;
+	return 0;
+}
+
+/* Waits for its end, or as long as the limit says; then nothing of its group is left. */
+static int await_end(pid_t pid, const char *path, unsigned int limit_ms, struct err *err)
+{
+	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd end = { .fd = pidfd, .events = POLLIN };
+	int n, errnum;
+
+	do
+		n = pidfd < 0 ? -1 : poll(&end, 1, (int)limit_ms);
+	while (n < 0 && errno == EINTR);
+	errnum = n < 0 ? -errno : -ETIMEDOUT;
+	kill(-pid, SIGKILL);
+	return n > 0 ? 0 : err_set(err, errnum, "wait %u ms for '%s' to end", limit_ms, path);
+}
+
 /* Starts it and returns its pid; *out is where its output comes from. */
 static pid_t start(const char *path, const struct program_var *vars, size_t n_vars,
-		   const char *input, int *out, struct err *err)
+		   const char *input, bool group, int *out, struct err *err)
 {
 	_cleanup_close_ int in = -1, from = -1, to = -1;
 	_cleanup_free_ char **envp = make_environment(vars, n_vars);
@@ -154,7 +199,9 @@ static pid_t start(const char *path, const struct program_var *vars, size_t n_va
 		return err_set(err, -errno, "pipe from '%s'", path);
 	from = fds[0];
 	to = fds[1];
-	ret = spawn(path, in, to, envp, &pid);
+	if (group && fcntl(from, F_SETFL, O_NONBLOCK))
+		return err_set(err, -errno, "pipe from '%s'", path);
+	ret = spawn(path, in, to, envp, group, &pid);
 	if (ret)
 		return err_set(err, ret, "execute '%s'", path);
 	*out = TAKE_FD(from);
@@ -162,20 +209,27 @@ static pid_t start(const char *path, const struct program_var *vars, size_t n_va
 }
 
 int program_run(const char *path, const struct program_var *vars, size_t n_vars, const char *input,
-		char **output, size_t *len, struct err *err)
+		unsigned int limit_ms, char **output, size_t *len, struct err *err)
 {
 	_cleanup_free_ char *text = NULL;
-	int from = -1, ret, status;
+	int from = -1, ret = 0, status;
 	pid_t pid;
 
-	pid = start(path, vars, n_vars, input, &from, err);
+	pid = start(path, vars, n_vars, input, limit_ms > 0, &from, err);
 	if (pid < 0)
 		return pid;
-	ret = file_read_all(from, OUTPUT_MAX, &text, len, err);
+	if (limit_ms)
+		ret = await_end(pid, path, limit_ms, err);
+	if (!ret) {
+		ret = limit_ms ? read_now(from, &text, len, err) :
+				 file_read_all(from, OUTPUT_MAX, &text, len, err);
+		if (ret)
+			err_wrap(err, "output of '%s'", path);
+	}
 	close(from); /* before waiting: who has more to say than we read gets a SIGPIPE */
 	status = wait_for(pid, path, ret ? NULL : err);
 	if (ret)
-		return err_wrap(err, "output of '%s'", path);
+		return ret;
 	if (status >= 0)
 		*output = TAKE_PTR(text);
 	return status;

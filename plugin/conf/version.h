@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef CTNAT_CNI_VERSION_H
-#define CTNAT_CNI_VERSION_H
+#ifndef CTNAT_CONF_VERSION_H
+#define CTNAT_CONF_VERSION_H
 
 /* Versions of the CNI specification: which we speak, and what came with which. */
 #include <stdbool.h>

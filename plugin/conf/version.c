@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cni/version.h"
+#include "conf/version.h"
 
 /* Before 0.3.0 a result was one address of each family, which no runtime asks for any more. */
 const char *const supported_versions[] = {
