@@ -330,18 +330,23 @@ void nft_goto(struct nft_builder *b, const char *chain)
 	expression(b, "immediate", attrs, COUNT(attrs));
 }
 
-void nft_count_and_drop(struct nft_builder *b)
+void nft_counter(struct nft_builder *b)
 {
 	const __u64 zero = 0;
-	const struct attr counter[] = {
+	const struct attr attrs[] = {
 		{ NFTNL_EXPR_CTR_PACKETS, &zero, sizeof(zero) },
 		{ NFTNL_EXPR_CTR_BYTES, &zero, sizeof(zero) },
 	};
-	const struct attr drop[] = {
+
+	expression(b, "counter", attrs, COUNT(attrs));
+}
+
+void nft_drop(struct nft_builder *b)
+{
+	const struct attr attrs[] = {
 		U32(NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT),
 		U32(NFTNL_EXPR_IMM_VERDICT, NF_DROP),
 	};
 
-	expression(b, "counter", counter, COUNT(counter));
-	expression(b, "immediate", drop, COUNT(drop));
+	expression(b, "immediate", attrs, COUNT(attrs));
 }

@@ -64,8 +64,8 @@ void nft_snat(struct nft_builder *b, const struct addr *to, const struct nft_por
 /* masquerade; with ports: to :<min>-<max> fully-random */
 void nft_masquerade(struct nft_builder *b, const struct nft_ports *ports);
 void nft_goto(struct nft_builder *b, const char *chain);
-/* counter drop */
-void nft_count_and_drop(struct nft_builder *b);
+void nft_counter(struct nft_builder *b);
+void nft_drop(struct nft_builder *b);
 
 /* Hands the table to *out. Returns 0 or -ENOMEM. */
 int nft_built(struct nft_builder *b, struct nft_table *out);

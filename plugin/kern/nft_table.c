@@ -52,9 +52,9 @@
  *       }
  *       chain postrouting {
  *           type nat hook postrouting priority srcnat + 10; policy accept;
- *           ip saddr @pods4 ip daddr != @pods4 ip daddr != @leave4 goto translate4 \
+ *           ip saddr @pods4 ip daddr != @pods4 ip daddr != @leave4 counter goto translate4 \
  *               comment "from pods"
- *           ip6 saddr @pods6 ip6 daddr != @pods6 ip6 daddr != @leave6 goto translate6 \
+ *           ip6 saddr @pods6 ip6 daddr != @pods6 ip6 daddr != @leave6 counter goto translate6 \
  *               comment "from pods"
  *       }
  *       chain unrouted {
@@ -86,6 +86,8 @@
  * - `unrouted` and `guard` run when NAT is through. What met no DNAT has the node's address as its
  *   source by then, hence `ct original`: who opened the flow. A pod that *answers* somebody in a
  *   service range is not hit, nor is its ICMP error about what it got.
+ * - NAT chains see the first packet of a flow alone: the counters before `goto` count flows that
+ *   BPF did not insert, and cost nothing.
  * - What conntrack does not follow (INVALID, untracked) passes NAT as it is. It still has the
  *   pod's address: the guard asks for nothing else.
  */
@@ -229,40 +231,43 @@ static void add_translation(struct nft_builder *b, const struct nft_spec *s)
 		translate(b, NULL, NULL, &ports);
 	}
 
-	nft_begin_postrouting(b, "postrouting", "nat", PRIORITY_TRANSLATE);
+	nft_begin_postrouting(b, NFT_NAT_CHAIN, "nat", PRIORITY_TRANSLATE);
 	for_each_family(f) {
-		nft_begin_rule(b, "from pods");
+		nft_begin_rule(b, NFT_MASQUERADE_RULE);
 		nft_match_family(b, f->nfproto);
 		nft_match_address(b, f->saddr, f->len, f->pods, 0);
 		nft_match_address(b, f->daddr, f->len, f->pods, NFT_LOOKUP_F_INV);
 		nft_match_address(b, f->daddr, f->len, f->leave, NFT_LOOKUP_F_INV);
+		nft_counter(b);
 		nft_goto(b, f->translate);
 	}
 }
 
 static void add_unrouted(struct nft_builder *b)
 {
-	nft_begin_postrouting(b, "unrouted", "filter", PRIORITY_UNROUTED);
+	nft_begin_postrouting(b, NFT_UNROUTED_CHAIN, "filter", PRIORITY_UNROUTED);
 	for_each_family(f) {
-		nft_begin_rule(b, "service_unrouted");
+		nft_begin_rule(b, NFT_UNROUTED_RULE);
 		nft_match_family(b, f->nfproto);
 		nft_match_address(b, f->daddr, f->len, f->service, 0);
 		nft_match_originator(b, f->ct_saddr, f->pods);
-		nft_count_and_drop(b);
+		nft_counter(b);
+		nft_drop(b);
 	}
 }
 
 static void add_guard(struct nft_builder *b, const struct nft_spec *s)
 {
-	nft_begin_postrouting(b, "guard", "filter", PRIORITY_GUARD);
+	nft_begin_postrouting(b, NFT_GUARD_CHAIN, "filter", PRIORITY_GUARD);
 	for (size_t i = 0; i < s->n_uplinks; i++) {
 		for_each_family(f) {
-			nft_begin_rule(b, "leak");
+			nft_begin_rule(b, NFT_GUARD_RULE);
 			nft_match_device(b, s->uplinks[i].name);
 			nft_match_family(b, f->nfproto);
 			nft_match_address(b, f->saddr, f->len, f->pods, 0);
 			nft_match_address(b, f->daddr, f->len, f->leave, NFT_LOOKUP_F_INV);
-			nft_count_and_drop(b);
+			nft_counter(b);
+			nft_drop(b);
 		}
 	}
 }

@@ -8,6 +8,14 @@
 
 #define NFT_TABLE "ctnat"
 
+/* The chains whose rules count, and the comments of those rules. */
+#define NFT_NAT_CHAIN	    "postrouting"
+#define NFT_MASQUERADE_RULE "from pods"
+#define NFT_UNROUTED_CHAIN  "unrouted"
+#define NFT_UNROUTED_RULE   "service_unrouted"
+#define NFT_GUARD_CHAIN	    "guard"
+#define NFT_GUARD_RULE	    "leak"
+
 /* Returns 0 or -ENOMEM. */
 int nft_table_build(const struct nft_spec *spec, struct nft_table *out);
 

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "kern/nft.h"
+#include "kern/nft_count.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define OUTPUT_MAX 65536
@@ -252,6 +253,30 @@ static void counters_do_not_count(void **state)
 	assert_whole(*state, &e.spec);
 }
 
+/* Each counted rule is there for two families. */
+static void counters_are_read(void **state)
+{
+	struct nft_counts counts = { 1, 1, 1 };
+	struct example e;
+
+	assert_int_equal(nft_count(*state, &counts, NULL), 0);
+	assert_true(!counts.masqueraded && !counts.unrouted && !counts.leaks);
+	example(&e);
+	e.spec.guard = false;
+	apply(*state, &e.spec);
+	assert_int_equal(nft_count(*state, &counts, NULL), 0);
+	assert_true(!counts.masqueraded && !counts.unrouted && !counts.leaks);
+	e.spec.guard = true;
+	apply(*state, &e.spec);
+	shell("listing=$(nft list table inet ctnat | sed '/from pods/s/packets 0/packets 5000000000/;"
+	      "/service_unrouted/s/packets 0/packets 7/;/leak/s/packets 0/packets 11/')"
+	      "&& nft delete table inet ctnat && echo \"$listing\" | nft -f -");
+	assert_int_equal(nft_count(*state, &counts, NULL), 0);
+	assert_int_equal(counts.masqueraded, 10000000000);
+	assert_int_equal(counts.unrouted, 14);
+	assert_int_equal(counts.leaks, 22);
+}
+
 /* ---- apply and remove ------------------------------------------------------------------------ */
 
 static void applying_twice_makes_it_anew(void **state)
@@ -432,6 +457,7 @@ int main(void)
 		TEST(differences_are_named),
 		TEST(another_specification_differs),
 		TEST(counters_do_not_count),
+		TEST(counters_are_read),
 		TEST(applying_twice_makes_it_anew),
 		TEST(thousands_of_ranges_fit),
 		TEST(everything_may_be_left),
