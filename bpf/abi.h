@@ -351,10 +351,12 @@ struct counter {
 #define CURSORS		1024	/* power of two */
 #define JOURNAL_SIZE	256	/* power of two */
 
+#define OUTCOME_CODES	{ 0, 1, 2, 3, 4, 5, 6, 7, 11, 50, 51, 100, 101, 102, 103 }
+#define OUTCOMES	16	/* these CNI error codes, 0 being success, and all others */
+
 /* verbs: one entry, mmapable; changed with C11 atomics only. */
 struct verbs {
-	__u64 ok[VERB_MAX];
-	__u64 failed[VERB_MAX];
+	__u64 ended[VERB_MAX][OUTCOMES];
 	__u64 journal_head;	/* operations ever; entry i is in slot i % JOURNAL_SIZE */
 	__u64 cursors[CURSORS];	/* where to go on in a range, by hash of the range */
 };

@@ -37,6 +37,30 @@ const char *verb_name(enum verb verb)
 	return verb <= VERB_VERSION ? verb_names[verb] : "?";
 }
 
+static const unsigned int codes[] = OUTCOME_CODES;
+
+#define CODES (sizeof(codes) / sizeof(codes[0]))
+_Static_assert(CODES == OUTCOMES - 1, "the last place is for other codes");
+
+unsigned int outcome_of(unsigned int code)
+{
+	unsigned int outcome = 0;
+
+	while (outcome < CODES && codes[outcome] != code)
+		outcome++;
+	return outcome;
+}
+
+const char *outcome_name(unsigned int outcome)
+{
+	static char names[CODES][12];
+
+	if (outcome >= CODES)
+		return "other";
+	snprintf(names[outcome], sizeof(names[0]), "%u", codes[outcome]);
+	return names[outcome];
+}
+
 static bool is_this_node(const struct maps *maps)
 {
 	static const __u32 key;
@@ -70,7 +94,8 @@ void journal_write(const struct request *req, const struct network *net, const s
 		if (err)
 			snprintf(entry.message, sizeof(entry.message), "%.*s",
 				 (int)sizeof(entry.message) - 1, err->msg);
-		atomic_fetch_add((_Atomic __u64 *)&(err ? verbs->failed : verbs->ok)[req->verb], 1);
+		atomic_fetch_add((_Atomic __u64 *)&verbs->ended[req->verb][outcome_of(entry.code)],
+				 1);
 		entry.sequence = atomic_fetch_add((_Atomic __u64 *)&verbs->journal_head, 1);
 		slot = entry.sequence % JOURNAL_SIZE;
 		map_set(maps.fd[MAP_JOURNAL], &slot, &entry);

@@ -10,6 +10,11 @@
 __u64 clock_realtime(void);
 __u64 clock_monotonic(void);
 
+/* The place among OUTCOMES of a CNI error code, and what stands there: "0" (success), "11",
+ * "other". */
+unsigned int outcome_of(unsigned int code);
+const char *outcome_name(unsigned int outcome);
+
 /* Counts the verb and writes it down. err NULL: success. started: clock_monotonic() at the
  * beginning. Does nothing where the node has no state, or another node's. Never fails: a journal
  * must not break an ADD. */

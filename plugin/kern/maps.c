@@ -145,6 +145,32 @@ int map_each(int fd, size_t key_size, size_t value_size,
 	return 0;
 }
 
+#define SCAN_ENTRIES 512	/* at once; a bucket of a map has far fewer */
+
+int map_scan(int fd, size_t key_size, size_t value_size,
+	     int (*fn)(const void *key, const void *value, void *data), void *data)
+{
+	_cleanup_free_ char *keys = malloc(SCAN_ENTRIES * key_size);
+	_cleanup_free_ char *values = malloc(SCAN_ENTRIES * value_size);
+	__u32 from, next, *at = NULL;
+	int error = 0, ret = 0;
+
+	if (!keys || !values)
+		return -ENOMEM;
+	while (!error && !ret) {
+		__u32 n = SCAN_ENTRIES;
+
+		error = bpf_map_lookup_batch(fd, at, &next, keys, values, &n, NULL);
+		if (error && error != -ENOENT)
+			return error;
+		for (__u32 i = 0; i < n && !ret; i++)
+			ret = fn(keys + i * key_size, values + i * value_size, data);
+		from = next;
+		at = &from;
+	}
+	return ret;
+}
+
 int map_count(int fd, size_t key_size)
 {
 	_cleanup_free_ char *key = calloc(1, key_size);
@@ -174,6 +200,30 @@ int stats_read(int fd, enum reason reason, struct counter *out)
 	for (int i = 0; i < cpus; i++) {
 		out->packets += each[i].packets;
 		out->bytes += each[i].bytes;
+	}
+	return 0;
+}
+
+int stats_read_all(int fd, struct counter out[REASON_MAX])
+{
+	int cpus = libbpf_num_possible_cpus(), ret;
+	_cleanup_free_ struct counter *each = NULL;
+	__u32 keys[REASON_MAX], next, n = REASON_MAX;
+
+	if (cpus < 0)
+		return cpus;
+	each = calloc((size_t)cpus * REASON_MAX, sizeof(*each));
+	if (!each)
+		return -ENOMEM;
+	ret = bpf_map_lookup_batch(fd, NULL, &next, keys, each, &n, NULL);
+	if (ret < 0 && ret != -ENOENT)
+		return ret;
+	memset(out, 0, REASON_MAX * sizeof(*out));
+	for (__u32 i = 0; i < n; i++) {
+		for (int cpu = 0; cpu < cpus && keys[i] < REASON_MAX; cpu++) {
+			out[keys[i]].packets += each[i * cpus + cpu].packets;
+			out[keys[i]].bytes += each[i * cpus + cpu].bytes;
+		}
 	}
 	return 0;
 }

@@ -62,11 +62,16 @@ int map_delete(int fd, const void *key);
 int map_each(int fd, size_t key_size, size_t value_size,
 	     int (*fn)(const void *key, const void *value, void *data), void *data);
 
+/* The same for a hash map, in a few system calls (BPF_MAP_LOOKUP_BATCH, 5.6): fn only looks. */
+int map_scan(int fd, size_t key_size, size_t value_size,
+	     int (*fn)(const void *key, const void *value, void *data), void *data);
+
 /* Entries of a hash map, by walking its keys. */
 int map_count(int fd, size_t key_size);
 
-/* Sums one reason over all CPUs. */
+/* Sums one reason over all CPUs; all of them, in one system call. */
 int stats_read(int fd, enum reason reason, struct counter *out);
+int stats_read_all(int fd, struct counter out[REASON_MAX]);
 
 /*
  * Voids every answer in `flows` that came in or leaves by this device, from the next packet on.

@@ -109,6 +109,8 @@ static void say_maps(void)
 /* Fields hold these as plain numbers, so BTF does not know their names. */
 static void say_numbers(void)
 {
+	static const unsigned int codes[] = OUTCOME_CODES;
+
 #define SAY(s, constant) say(s, "%s = %d\n", #constant, (int)(constant))
 #define SAY_REASON(id, name, what) say(&datapath, "reason %d: %s\n", REASON_##id, name);
 	SAY(&records, STATE_PENDING);
@@ -127,6 +129,8 @@ static void say_numbers(void)
 	SAY(&datapath, OWNER_CONFLIST);
 	SAY(&datapath, OWNER_AGENT);
 	SAY(&datapath, UPLINK_ETHERNET);
+	for (unsigned int i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		say(&datapath, "outcome %u: %u\n", i, codes[i]);
 	REASONS(SAY_REASON)
 #undef SAY
 #undef SAY_REASON
