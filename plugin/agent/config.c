@@ -71,6 +71,7 @@ int config_parse(const char *text, size_t len, struct agent_config *out, struct 
 	_cleanup_json_ struct json root = { 0 };
 	int ret = json_parse(text, len, "ctnatd.json", &root, err);
 
+	memset(out, 0, sizeof(*out)); /* padding too: two configurations are compared as they lie */
 	if (!ret)
 		ret = json_only(&root, keys, COUNT(keys), err);
 	if (!ret)

@@ -4,7 +4,6 @@
 
 /* Whole reads and writes. */
 #include <stddef.h>
-#include <sys/types.h>
 
 #include "base/err.h"
 
@@ -17,11 +16,6 @@ int file_write_all(int fd, const void *buf, size_t len, struct err *err);
 
 /* The whole file, as file_read_all(). */
 int file_read(const char *path, size_t max, char **out, size_t *len, struct err *err);
-
-/* Puts a file of that content in the place of `path`: whoever opens it, also after a crash, finds
- * the old one or the new one. In between there is "<dir>/.<name>.new", of which writers at the same
- * time would take each other's. */
-int file_replace(const char *path, const void *buf, size_t len, mode_t mode, struct err *err);
 
 /* Whoever started us may have left a standard fd closed, and the next file that is opened would
  * become our stdout: opens /dev/null for each. */

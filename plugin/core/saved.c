@@ -15,6 +15,7 @@
  * its members.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/parse.h"
+#include "base/replace.h"
 #include "core/saved.h"
 
 #define FIRST_LINE "ctnat settings 1"
@@ -131,6 +133,7 @@ int saved_format(const struct network *net, char **text, size_t *len, struct err
 int saved_write(const struct network *net, struct err *err)
 {
 	_cleanup_free_ char *text = NULL;
+	_cleanup_close_ int dir = -1;
 	size_t len;
 	int ret = saved_format(net, &text, &len, err);
 
@@ -138,7 +141,10 @@ int saved_write(const struct network *net, struct err *err)
 		return ret;
 	if (mkdir(SAVED_DIR, 0755) < 0 && errno != EEXIST)
 		return err_set(err, -errno, "create directory '%s'", SAVED_DIR);
-	ret = file_replace(SAVED_PATH, text, len, 0644, err);
+	dir = open(SAVED_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return err_set(err, -errno, "open directory '%s'", SAVED_DIR);
+	ret = replace_file(dir, SAVED_NAME, text, len, 0644, err);
 	return ret ? err_wrap(err, "save the settings") : 0;
 }
 

@@ -9,7 +9,8 @@
 #include "core/network.h"
 
 #define SAVED_DIR  "/var/lib/ctnat"
-#define SAVED_PATH SAVED_DIR "/settings"
+#define SAVED_NAME "settings"
+#define SAVED_PATH SAVED_DIR "/" SAVED_NAME
 
 /* Of a network with a cluster; makes the directory. */
 int saved_write(const struct network *net, struct err *err);

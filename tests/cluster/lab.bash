@@ -30,11 +30,11 @@ cluster_up() {
 	in_world sh -c 'sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv6.conf.default.accept_dad=0 &&
 		ip -batch -' <<-EOT
 		link set lo up
-		link add lan type bridge
+		link add lan address 02:00:00:00:00:01 type bridge
 		link set lan up
 		addr add $API/24 dev lan
 		addr add 2001:db8:0:2::1/64 dev lan nodad
-		link add far type bridge
+		link add far address 02:00:00:00:00:02 type bridge
 		link set far up
 		addr add 203.0.113.129/25 dev far
 		addr add 2001:db8:9::1/64 dev far nodad
@@ -67,9 +67,9 @@ object() {
 
 # node NAME [lan|far]: a machine without ctnatd.
 node() {
-	local name=$1 where=${2:-lan} n=${1#n} pid net4 net6 gw4
-	hold pid --net --mount
-	N[$name]=$pid
+	local name=$1 where=${2:-lan} n=${1#n} net4 net6 gw4
+	hold HELD --net --mount
+	N[$name]=$HELD
 	if [[ $where == lan ]]; then
 		net4=192.0.2.1$n/24 net6=2001:db8:0:2::1$n/64 gw4=$API
 	else
@@ -77,7 +77,7 @@ node() {
 	fi
 	N4[$name]=${net4%/*} N6[$name]=${net6%/*}
 	in_world ip -batch - <<-EOT
-		link add $name type veth peer name eth0 netns $pid
+		link add $name type veth peer name eth0 netns $HELD
 		link set $name master $where up
 	EOT
 	mkdir -p "$DIR/$name"/{bin,net.d,etc,lib}
