@@ -45,3 +45,214 @@ fd00:10:244:4::/64 via 2001:db8:0:2::14 dev eth0")"
 	routes n1 "$three"
 	same "$(in_n n1 ip route show 10.244.77.0/24)" "10.244.77.0/24 via $API dev eth0 "
 }
+
+@test "a podCIDR changes, and the address of a node" {
+	cluster_up n1 n2
+	serves n1 n2
+	cpod n1 pod
+	PODS4=10.244.22.0/24 object n2 | api put nodes -
+	routes n1 '10.244.22.0/24 via 192.0.2.12 dev eth0
+fd00:10:244:2::/64 via 2001:db8:0:2::12 dev eth0'
+	within 5 grep -q 10.244.22.0/24 "$DIR/n2/net.d/10-ctnat.conflist"
+	cpod n2 pod
+	[[ ${P4[n2/pod]} == 10.244.22.* ]]
+	reaches n1 pod "${P4[n2/pod]}" "${P6[n2/pod]}"
+
+	in_n n2 ip addr del 192.0.2.12/24 dev eth0
+	in_n n2 ip addr add 192.0.2.92/24 dev eth0
+	in_n n2 ip route replace default via $API
+	N4[n2]=192.0.2.92
+	PODS4=10.244.22.0/24 object n2 | api put nodes -
+	routes n1 '10.244.22.0/24 via 192.0.2.92 dev eth0
+fd00:10:244:2::/64 via 2001:db8:0:2::12 dev eth0'
+	reaches n1 pod "${P4[n2/pod]}"
+	translates_to() { [[ $(asks n2 pod udp $SERVER4) == "$1" ]]; }
+	within 3 translates_to 192.0.2.92
+}
+
+# mtu NODE POD
+mtu() { in_p "$1" "$2" ip -j link show eth0 | jq '.[0].mtu'; }
+
+@test "a node that is not on-link is reached by VXLAN, with the MTU right" {
+	cluster_up n1 n2
+	join n3 far
+	serves n1 n2 n3
+	routes n1 '10.244.2.0/24 via 192.0.2.12 dev eth0
+10.244.3.0/24 via 10.244.3.0 dev ctnat.vx
+fd00:10:244:2::/64 via 2001:db8:0:2::12 dev eth0
+fd00:10:244:3::/64 via fd00:10:244:3:: dev ctnat.vx'
+	cpod n1 pod
+	cpod n2 pod
+	cpod n3 pod
+	same "$(mtu n1 pod) $(mtu n3 pod)" "1450 1450" "MTU"
+	reaches n1 pod "${P4[n3/pod]}" "${P6[n3/pod]}" "${P4[n2/pod]}"
+	reaches n3 pod "${P4[n1/pod]}" "${P6[n2/pod]}"
+	in_p n1 pod ping -q -c 2 -i 0.1 -W 2 -M do -s 1422 "${P4[n3/pod]}"
+	in_n n1 ping -q -c 1 -W 2 "${P4[n3/pod]}"
+	leave n3
+	routes n1 '10.244.2.0/24 via 192.0.2.12 dev eth0
+fd00:10:244:2::/64 via 2001:db8:0:2::12 dev eth0'
+	not in_n n1 ip link show ctnat.vx
+}
+
+@test "overlay none: only our own node is watched, and there are no routes of ours" {
+	cluster_up
+	node n1
+	node n2
+	object n1 | api put nodes -
+	object n2 | api put nodes -
+	for name in n1 n2; do
+		jq '. + {overlay: "none"}' "$DIR/$name/etc/ctnatd.json" >"$DIR/conf" && mv "$DIR/conf" "$DIR/$name/etc/ctnatd.json"
+		agent $name
+	done
+	serves n1 n2
+	routes n1 ''
+	not grep -q 'limit=.* nodes' <(api log)
+	[[ $(api log | grep -c 'nodes.*fieldSelector=metadata.name') -ge 2 ]]
+	cpod n1 pod
+	same "$(asks n1 pod udp $SERVER4)" "${N4[n1]}"
+}
+
+# service NAME CLUSTER-IP [EXTERNAL-IP [LOAD-BALANCER-IP]]
+service() {
+	jq -nc --arg name "$1" --arg ip "$2" --arg external "${3-}" --arg balancer "${4-}" '
+		{apiVersion: "v1", kind: "Service", metadata: {namespace: "default", name: $name},
+		 spec: {clusterIP: $ip, clusterIPs: [$ip], externalIPs: [$external | select(. != "")]},
+		 status: {loadBalancer: {ingress: [{ip: $balancer} | select(.ip != "")]}}}' | api put services -
+}
+service_cidr() {
+	jq -nc '{apiVersion: "networking.k8s.io/v1", kind: "ServiceCIDR", metadata: {name: $ARGS.positional[0]},
+		 spec: {cidrs: $ARGS.positional[1:]}}' --args "$@" | api put servicecidrs -
+}
+
+@test "masquerading knows the services: their range, their external addresses, and that they went" {
+	cluster_up
+	service_cidr kubernetes 10.96.0.0/16
+	service web 10.96.7.7 203.0.113.200 203.0.113.201
+	service odd 172.20.0.9
+	join n1
+	serves n1
+	classed n1 8.8.8.8 1
+	classed n1 10.96.1.1 3
+	classed n1 172.20.0.9 3
+	classed n1 172.20.0.10 1
+	classed n1 203.0.113.200 2
+	classed n1 203.0.113.201 2
+	classed n1 203.0.113.202 1
+	classed n1 10.244.1.5 4
+	service later 172.20.0.10 203.0.113.202
+	classed n1 203.0.113.202 2
+	classed n1 172.20.0.10 3
+	api delete services default/web
+	classed n1 203.0.113.200 1
+	service_cidr more 10.97.0.0/16 fd00:10:96::/112
+	classed n1 fd00:10:96::7 3
+	classed n1 10.97.0.1 3
+}
+
+@test "until the services are known BPF inserts nothing, and the table translates" {
+	cluster_up
+	api fail 503 on services
+	join n1
+	serves n1
+	classed n1 8.8.8.8 2
+	cpod n1 pod
+	same "$(asks n1 pod udp $SERVER4)" "${N4[n1]}"
+	same "$(in_n n1 "$CTNATCTL" stats -o json | jq '.inserted.packets // 0')" 0 "entries inserted"
+	api fail 503 off services
+	within 10 has_class n1 8.8.8.8 1
+	same "$(asks n1 pod udp $SERVER4)" "${N4[n1]}"
+	same "$(in_n n1 "$CTNATCTL" stats -o json | jq '.inserted.packets')" 1 "entries inserted"
+}
+
+# whole NODE: as ctnatctl sees it.
+whole() { in_n "$1" "$CTNATCTL" status -o json | jq -e '.state == "whole"'; }
+
+@test "what somebody takes away comes back within a second" {
+	local before
+	cluster_up n1 n2
+	serves n1 n2
+	cpod n1 pod
+	whole n1
+	before=$(in_n n1 nft -a list tables)
+	in_n n1 nft flush ruleset
+	within 1 in_n n1 nft list table inet ctnat
+	within 1 whole n1
+	[[ $(in_n n1 nft -a list tables) != "$before" ]] || fail "the ruleset was not flushed"
+	in_n n1 tc qdisc del dev eth0 clsact 2>/dev/null || in_n n1 bpftool net detach tcx_egress dev eth0
+	within 10 whole n1
+	in_n n1 ip route del 10.244.2.0/24
+	routes n1 '10.244.2.0/24 via 192.0.2.12 dev eth0
+fd00:10:244:2::/64 via 2001:db8:0:2::12 dev eth0'
+	in_n n1 sysctl -qw net.ipv4.ip_forward=0
+	within 1 in_n n1 sh -c '[ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ]'
+	rm "$DIR/n1/net.d/10-ctnat.conflist"
+	within 1 test -s "$DIR/n1/net.d/10-ctnat.conflist"
+	rm "$DIR/n1/bin/ctnat"
+	within 1 test -x "$DIR/n1/bin/ctnat"
+}
+
+@test "a bad configuration is rejected by the key's name, and the last good one stays in force" {
+	cluster_up n1
+	serves n1
+	classed n1 10.244.9.9 4
+	echo '{"nonMasqueradeCIDRs": ["10.0.0.0/33"]}' >"$DIR/n1/etc/ctnatd.json"
+	within 2 grep -q 'nonMasqueradeCIDRs\[0\]' "$DIR/n1/log"
+	classed n1 10.244.9.9 4
+	echo '{"nonMasqueradeCIDR": []}' >"$DIR/n1/etc/ctnatd.json"
+	within 2 grep -q 'nonMasqueradeCIDR: .*no such key' "$DIR/n1/log"
+	echo '{"nonMasqueradeCIDRs": ["10.244.0.0/16", "203.0.113.0/24"]}' >"$DIR/n1/etc/ctnatd.json"
+	classed n1 203.0.113.5 4
+	kill -0 "${AGENT[n1]}"
+}
+
+@test "the API server is gone: pods that run, new ones and those that are deleted are served" {
+	cluster_up n1 n2
+	serves n1 n2
+	cpod n1 old
+	cpod n2 far
+	kill -KILL "$PID_apiserver"
+	cpod n1 new
+	same "$(asks n1 new tcp $SERVER4)" "${N4[n1]}"
+	reaches n1 new "${P4[n2/far]}" "${P6[n1/old]}"
+	ccni DEL n1 old
+	kill -KILL "${AGENT[n1]}"
+	agent n1
+	sleep 2
+	cpod n1 newer
+	reaches n1 newer "${P4[n2/far]}" "${P6[n2/far]}"
+	routes n1 '10.244.2.0/24 via 192.0.2.12 dev eth0
+fd00:10:244:2::/64 via 2001:db8:0:2::12 dev eth0'
+	api_up
+	sleep 1
+	reaches n1 newer "${P4[n2/far]}"
+}
+
+@test "after a boot without API server or ctnatd: the first ADD takes the settings that were saved" {
+	cluster_up
+	service_cidr kubernetes 10.96.0.0/16
+	join n1
+	serves n1
+	classed n1 10.96.1.1 3
+	kill -KILL "${AGENT[n1]}"
+	in_n n1 umount /sys/fs/bpf
+	in_n n1 nft flush ruleset
+	in_n n1 mount -t bpf bpf /sys/fs/bpf
+	cpod n1 pod
+	classed n1 10.96.1.1 3
+	classed n1 8.8.8.8 1
+	same "$(in_n n1 "$CTNATCTL" status -o json | jq -r .settings)" ctnatd
+	same "$(asks n1 pod udp $SERVER4)" "${N4[n1]}"
+}
+
+@test "no podCIDR yet: not ready, and says so" {
+	cluster_up
+	node n1
+	PODS4='' PODS6='' object n1 | jq 'del(.spec.podCIDR, .spec.podCIDRs)' | api put nodes -
+	agent n1
+	within 5 grep -q 'podCIDR' "$DIR/n1/log"
+	not test -e "$DIR/n1/net.d/10-ctnat.conflist"
+	kill -0 "${AGENT[n1]}"
+	object n1 | api put nodes -
+	serves n1
+}

@@ -146,6 +146,19 @@ is_ready() {
 }
 serves() { within 20 is_ready "$@" || fail "$(tail -n 20 "$DIR/$1/log")"; }
 
+# class NODE ADDRESS: of that destination: 1 BPF, 2 kernel, 3 service, 4 leave.
+class() {
+	local key
+	key=$(python3 -IS -c 'import ipaddress, sys
+a = ipaddress.ip_address(sys.argv[1]).packed
+print("128 0 0 0", *(a if len(a) == 16 else bytes(10) + b"\xff\xff" + a))' "$2")
+	in_n "$1" bpftool -j map lookup pinned /sys/fs/bpf/ctnat/v2/masq_cidrs key $key | jq '.formatted.value.class // .value.class' |
+		tr -d '"' | sed 's/CLASS_BPF/1/; s/CLASS_KERNEL/2/; s/CLASS_SERVICE/3/; s/CLASS_LEAVE/4/'
+}
+has_class() { [[ $(class "$1" "$2") == "$3" ]]; }
+# classed NODE ADDRESS CLASS: soon.
+classed() { within 2 has_class "$@" || same "$(class "$1" "$2")" "$3" "class of $2 on $1"; }
+
 # our_routes NODE: "prefix via gateway device", of both families.
 our_routes() {
 	{ in_n "$1" ip -4 route show proto 202; in_n "$1" ip -6 route show proto 202; } |
