@@ -6,6 +6,7 @@
 #   make fuzz         60 s each       sudo make bench   a packet's cost beside nftables and iptables
 #   sudo make bench-cni   ADD and DEL beside the reference plugins
 #   sudo make bench-scale 250 pods with 5,000 flows for a minute: is anything lost?
+#   sudo make test-cluster    three nodes with ctnatd, and an API server
 #   sudo make test-integrity  1 GB for each kind of flow and each offload, compared at both ends
 #   make install      below DESTDIR   sudo make deps    installs what tests/deps lists
 #
@@ -14,7 +15,7 @@
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables --jobs=$(shell nproc)
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check test demo test-integrity bench bench-cni bench-scale fuzz install clean deps
+.PHONY: all check test demo test-cluster test-integrity bench bench-cni bench-scale fuzz install clean deps
 export PATH := $(PATH):/usr/sbin:/sbin
 
 B         := build
@@ -32,7 +33,7 @@ bpfflags  = -g -O2 -target bpf -mcpu=v3 -Wall -Wextra -Werror -MMD -MP -Ibpf -I/
 libs      = -Wl,--as-needed $(shell pkg-config --libs libbpf libmnl libnftnl libcjson libcurl libmicrohttpd)
 
 # Goals that promise to install what they lack do so before the first compiler runs; a plain `make` changes no system.
-deps := $(if $(filter deps demo test test-integrity bench bench-cni bench-scale fuzz,$(MAKECMDGOALS)),$B/.deps)
+deps := $(if $(filter deps demo test test-cluster test-integrity bench bench-cni bench-scale fuzz,$(MAKECMDGOALS)),$B/.deps)
 
 Q   := $(if $(V),,@)
 say  = $(if $(V),,@printf '  %-7s %s\n' $1 $@)
@@ -86,7 +87,9 @@ $O/ctnatctl: $(call obj,$(plugin) $(ctl))
 $O/hooks/ctnat: $(patsubst %.c,$O/hooks/obj/%.o,$(plugin) $(cni))
 $O/rebuilt/ctnat: $(patsubst %.c,$O/rebuilt/obj/%.o,$(plugin) $(cni))
 $O/next/ctnat: $(patsubst %.c,$O/next/obj/%.o,$(plugin) $(cni))
-variants := $(addprefix $O/,$(addsuffix /ctnat,hooks rebuilt next))
+$O/rebuilt/ctnatd: $(patsubst %.c,$O/rebuilt/obj/%.o,$(plugin) $(agent))
+$O/next/ctnatd: $(patsubst %.c,$O/next/obj/%.o,$(plugin) $(agent))
+variants := $(addprefix $O/,$(addsuffix /ctnat,hooks rebuilt next)) $O/rebuilt/ctnatd $O/next/ctnatd
 $O/ctnat $O/ctnatd $O/ctnatctl $(variants):
 	$(call say,LINK)
 	$(link)
@@ -121,6 +124,8 @@ check: $(unit)
 	$(Q)BUILD=$O tests/run tests/lint/*.bats $(unit)
 test: all $(variants) $(unit) $(priv) $(tools) $B/promtool
 	$(Q)BUILD=$O tests/run tests/lint/*.bats $(unit) $(priv) tests/e2e/*.bats
+test-cluster: all $(variants) $(tools)
+	$(Q)BUILD=$O FILE_TIMEOUT=1800 tests/run tests/cluster/*.bats
 test-integrity: all $(tools)
 	$(Q)BUILD=$O LONG=1 BYTES=1000000000 FILE_TIMEOUT=7200 tests/run tests/e2e/integrity.bats
 demo: all

@@ -144,6 +144,12 @@ static void serve_health(void *data, struct serve_page *page)
 	page->len = page->text ? strlen(page->text) : 0;
 }
 
+/* What is not as it should be, and has not failed, waits for the API server. */
+static const char *how(bool stands, const struct log_state *log)
+{
+	return stands ? "ok" : log->last[0] ? log->last : "the API server has not said enough yet";
+}
+
 static void serve_ready(void *data, struct serve_page *page)
 {
 	const struct settle *s = &agent.settle;
@@ -152,11 +158,11 @@ static void serve_ready(void *data, struct serve_page *page)
 
 	(void)data;
 	page->status = ready ? 200 : 503;
-	len = asprintf(&page->text, "routes: %s\nbase state: %s\nplugin: %s\n%s",
-		       s->routes_stand ? "ok" : s->routes_log.last[0] ? s->routes_log.last
-								      : "the nodes are not known yet",
-		       s->base_stands ? "ok" : s->base_log.last,
-		       s->installed ? "ok" : s->install_log.last, ready ? "" : "not ready\n");
+	len = asprintf(&page->text,
+		       "plugin: %s\nroutes: %s\nbase state: %s\nnetwork configuration: %s\n",
+		       how(s->plugin_stands, &s->plugin_log), how(s->routes_stand, &s->routes_log),
+		       how(s->base_stands, &s->base_log),
+		       how(s->conflist_stands, &s->conflist_log));
 	page->len = len < 0 ? 0 : len;
 	if (len < 0)
 		page->text = NULL;

@@ -5,10 +5,13 @@
  * and a ctnatd that died at any point, or missed an event, is put right by the next call. In this
  * order:
  *
+ *	plugin		the binary: an ADD that meets a base state of a version before takes it
+ *			over by itself, one that meets a later version's could only fail; so it
+ *			is not put in the place of a newer one
  *	routes		to the other nodes, for they decide how large a pod's packet may be
  *	base state	core/node.h, for a network whose ranges are this node's podCIDRs
- *	plugin		the binary, then the network configuration that names it, and only once
- *			all before it stands: from then on the kubelet gives this node pods
+ *	configuration	of the network, only once all before it stands: from then on the kubelet
+ *			gives this node pods
  *
  * A part that fails is said once and tried again; the others do not wait for it, but for the last.
  * Nothing is ever withdrawn because something fails: pods live on what there was.
@@ -188,16 +191,27 @@ static int settle_base(struct settle *s, struct err *err)
 
 static int settle_plugin(struct settle *s, struct err *err)
 {
-	const struct peer *self = cluster_self(s->cluster);
-	const char *news;
-	int ret = install_plugin(&s->install, err);
+	struct node node = NODE_CLOSED;
+	int ret = node_open(&node, err);
 
+	if (!ret)
+		ret = node_refuse_newer(&node, err);
+	node_close(&node);
+	if (!ret)
+		ret = install_plugin(&s->install, err);
 	if (ret > 0)
 		log_line(LOG_INFO, "plugin: installed in '%s'", s->install.bin_dir);
-	if (ret >= 0)
-		ret = install_conflist(&s->install, self ? self->pod_cidrs : NULL,
-				       self ? self->n_pod_cidrs : 0,
-				       s->base_stands && s->routes_stand, err);
+	return ret < 0 ? ret : 0;
+}
+
+static int settle_conflist(struct settle *s, struct err *err)
+{
+	const struct peer *self = cluster_self(s->cluster);
+	bool ready = s->plugin_stands && s->base_stands && s->routes_stand;
+	const char *news;
+	int ret = install_conflist(&s->install, self ? self->pod_cidrs : NULL,
+				   self ? self->n_pod_cidrs : 0, ready, err);
+
 	if (ret > 0)
 		log_line(LOG_INFO, "network configuration: written to '%s'", s->install.conf_dir);
 	news = install_news(&s->install);
@@ -218,14 +232,17 @@ static bool settle_part(struct settle *s, struct log_state *log, const char *nam
 
 void settle_now(struct settle *s)
 {
+	s->plugin_stands = settle_part(s, &s->plugin_log, "plugin", settle_plugin);
 	s->routes_stand = settle_part(s, &s->routes_log, "routes", settle_routes);
 	s->base_stands = settle_part(s, &s->base_log, "base state", settle_base);
-	s->installed = settle_part(s, &s->install_log, "plugin", settle_plugin);
+	s->conflist_stands = settle_part(s, &s->conflist_log, "network configuration",
+					 settle_conflist);
 }
 
 bool settle_ready(const struct settle *s)
 {
-	return s->routes_stand && s->base_stands && s->installed && install_stands(&s->install);
+	return s->plugin_stands && s->routes_stand && s->base_stands && s->conflist_stands &&
+	       install_stands(&s->install);
 }
 
 int settle_collect(struct settle *s, struct err *err)

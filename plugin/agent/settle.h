@@ -21,11 +21,11 @@ struct settle {
 	struct network *saved;			  /* what an earlier ctnatd knew; NULL: nothing */
 
 	/* how it went the last time */
-	bool base_stands, routes_stand, installed;
+	bool plugin_stands, routes_stand, base_stands, conflist_stands;
 	unsigned long long repairs; /* of a base state that somebody had changed */
 	__u64 hash;		    /* of the settings in force, ... */
 	__u32 generation;	    /* ... and of the node's config */
-	struct log_state base_log, routes_log, install_log;
+	struct log_state plugin_log, routes_log, refusals_log, base_log, conflist_log;
 };
 
 /* What an earlier ctnatd saved is taken from now on, until the cluster says better. `config`,

@@ -174,13 +174,14 @@ whole() { in_n "$1" "$CTNATCTL" status -o json | jq -e '.state == "whole"'; }
 	serves n1 n2
 	cpod n1 pod
 	whole n1
-	before=$(in_n n1 nft -a list tables)
+	before=$(in_n n1 nft -j list tables)
 	in_n n1 nft flush ruleset
 	within 1 in_n n1 nft list table inet ctnat
 	within 1 whole n1
-	[[ $(in_n n1 nft -a list tables) != "$before" ]] || fail "the ruleset was not flushed"
-	in_n n1 tc qdisc del dev eth0 clsact 2>/dev/null || in_n n1 bpftool net detach tcx_egress dev eth0
-	within 10 whole n1
+	[[ $(in_n n1 nft -j list tables) != "$before" ]] || fail "the ruleset was not flushed"
+	in_n n1 "$BUILD/tests/tools/break" detach-to-uplink eth0
+	not whole n1	# nobody is told of that: ctnatd looks every ten seconds
+	within 12 whole n1
 	in_n n1 ip route del 10.244.2.0/24
 	routes n1 '10.244.2.0/24 via 192.0.2.12 dev eth0
 fd00:10:244:2::/64 via 2001:db8:0:2::12 dev eth0'
