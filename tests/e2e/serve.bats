@@ -14,8 +14,12 @@ setup() {
 }
 
 teardown() {
+	local rc=0
+	echo quit >&5
+	wait "$PID_server_" || rc=$?
 	exec 5>&-
-	node_down
+	[[ $rc -eq 0 ]] || fail "the server ended with $rc: $(<"$DIR/server_")" || rc=1
+	node_down && return $rc
 }
 
 http() { in_node "$HERE/web.py" "$@"; }
@@ -161,10 +165,13 @@ nobody_waits_for() {
 }
 
 @test "an answer under way survives a change of address" {
-	spawn deaf_ in_node sh -c "{ printf 'GET /large HTTP/1.0\r\n\r\n'; sleep 1; } | '$HERE/web.py' raw 127.0.0.1 9464 | wc -c"
-	sleep 0.3
+	mkfifo "$DIR/go"
+	spawn reader in_node bash -c "exec 3<>/dev/tcp/127.0.0.1/9464 && printf 'GET /large HTTP/1.0\r\n\r\n' >&3 &&
+		read -rn 1 <&3 && echo ready && read -r <'$DIR/go' && wc -c <&3"
+	ready reader
 	order '[::1]:9464'
 	same "$ANSWER" ok
-	wait "$PID_deaf_"
-	[[ $(<"$DIR/deaf_") -gt 4194304 ]] || fail "$(<"$DIR/deaf_") bytes"
+	echo >"$DIR/go"
+	wait "$PID_reader" || fail "$(<"$DIR/reader")"
+	[[ $(tail -n 1 "$DIR/reader") -gt 4194304 ]] || fail "$(<"$DIR/reader") bytes"
 }

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3 -IS
 # SPDX-License-Identifier: Apache-2.0
 """An HTTP client with good manners, and bad ones.
 

@@ -3,8 +3,8 @@
  *	serve ADDRESS [RANGE...]
  *
  * Stands in for ctnatd: opens the state of the node it is in and serves /metrics, with these pod
- * ranges, and pages that tests ask for: /slow answers as any, /large has 4 MB. Prints "ready". An
- * address that comes on stdin is the next one to listen at: prints "ok", or why not.
+ * ranges, and pages that tests ask for. Prints "ready". An address that comes on stdin is the next
+ * one to listen at: prints "ok", or why not. "quit" ends it.
  */
 #include <err.h>
 #include <signal.h>
@@ -76,6 +76,10 @@ static void read_address(struct loop_source *source, uint32_t events)
 	}
 	line[n] = '\0';
 	line[strcspn(line, "\n")] = '\0';
+	if (!strcmp(line, "quit")) {
+		loop_stop(&loop);
+		return;
+	}
 	puts(serve_listen(server, line, &err) == 0 ? "ok" : err.msg);
 	fflush(stdout);
 }
@@ -108,6 +112,10 @@ int main(int argc, char **argv)
 		loop_unwatch(&loop, &stdin_source); /* /dev/null cannot be watched */
 	puts("ready");
 	fflush(stdout);
-	loop_run(&loop, &err);
-	errx(1, "%s", err.msg);
+	if (loop_run(&loop, &err) < 0)
+		errx(1, "%s", err.msg);
+	serve_close(server);
+	loop_close(&loop);
+	node_close(&node);
+	return 0;
 }
