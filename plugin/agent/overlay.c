@@ -79,6 +79,9 @@ static int find(struct nl *rt, const struct overlay_device *device, struct link 
 		return 0;
 	if (!ret)
 		ret = rtnl_vxlan_get(rt, link.ifindex, &vxlan, err);
+	if (ret == -EPROTOTYPE)
+		return err_set(err, -EEXIST, "link '%s' is somebody else's, and no VXLAN device",
+			       OVERLAY_NAME);
 	if (ret < 0)
 		return ret;
 	if (!is_as_born(device, &link, &vxlan))

@@ -22,6 +22,12 @@ void tunnel_mac(const char *node_name, __u8 out[MAC_LEN])
 	out[0] = (out[0] & 0xfc) | 0x02; /* locally administered, not multicast */
 }
 
+struct addr tunnel_linklocal(const __u8 mac[MAC_LEN])
+{
+	return (struct addr){ { 0xfe, 0x80, 0, 0, 0, 0, 0, 0, mac[0] ^ 0x02, mac[1], mac[2], 0xff,
+				0xfe, mac[3], mac[4], mac[5] } };
+}
+
 static int compare(const void *a, const void *b, void *data)
 {
 	size_t x = *(const size_t *)a, y = *(const size_t *)b;

@@ -16,10 +16,13 @@
 struct tunnel {
 	__u8 mac[MAC_LEN];
 	size_t rival; /* who has the MAC: a peer that comes earlier, PEER_SELF, or PEER_NONE */
-	bool used;    /* the caller's */
+	bool used;    /* the caller's: it is wanted, */
+	bool used_v6; /* ... also for IPv6 */
 };
 
 void tunnel_mac(const char *node_name, __u8 out[MAC_LEN]);
+/* The link-local address made of it (EUI-64): they ascend as the MACs do. */
+struct addr tunnel_linklocal(const __u8 mac[MAC_LEN]);
 
 /* Fills in tunnels[0..n), one for each peer; by_mac[0..n) are their indices by MAC. */
 void tunnels_settle(const struct peer *self, const struct peer *peers, size_t n,

@@ -5,12 +5,16 @@
  *	does the prefix stand?	   claims.c: no overlap with an earlier node's, no node's address
  *	direct, or by VXLAN?	   what the overlay's mode, both nodes and the FIB say
  *	direct: a route		   pod CIDR via the node's InternalIP of that family
- *	VXLAN: a route		   pod CIDR via its own network address, on the device
- *	       a neighbour	   that network address is at the MAC of the node
+ *	VXLAN: a route		   pod CIDR via a next hop on the device
+ *	       a neighbour	   that next hop is at the MAC of the node
  *	       a forwarding entry  that MAC is at the node's InternalIP
  *
  * Where two want the same prefix, or have the same MAC, the first one by name has it, and this node
  * before all: so what stands does not change by what comes later, and no two take turns.
+ *
+ * The next hop of IPv4 is the network address of the pod CIDR itself. IPv6 refuses that while there
+ * is a direct route to the prefix ("device mismatch"), so one could not be replaced by the other;
+ * its next hop is a link-local address made of the MAC, which need not exist anywhere.
  *
  * All tunnels of a device have one family: that of this node's first InternalIP. What is inside may
  * be of the other.
@@ -131,20 +135,30 @@ static void add_direct(struct plan *plan, const struct cidr *cidr, const struct 
 	route->oif = oif;
 }
 
-static void add_tunnelled(struct plan *plan, const struct cidr *cidr, struct tunnel *tunnel)
+static void add_neigh(struct plan *plan, const struct addr *addr, const struct tunnel *tunnel)
 {
-	struct wanted *out = plan->out;
-	struct neigh *neigh = &out->neighs[out->n_neighs++];
-	struct route *route = add_route(plan, cidr);
+	struct neigh *neigh = &plan->out->neighs[plan->out->n_neighs++];
 
-	route->gateway = cidr_first(cidr);
-	route->prefsrc = out->device.own[family_index(&cidr->addr)];
-	route->onlink = true;
-	neigh->addr = route->gateway;
+	neigh->addr = *addr;
 	memcpy(neigh->mac, tunnel->mac, MAC_LEN);
 	neigh->state = NUD_PERMANENT;
+}
+
+static void add_tunnelled(struct plan *plan, const struct cidr *cidr, struct tunnel *tunnel)
+{
+	struct route *route = add_route(plan, cidr);
+
+	if (addr_is_v4(&cidr->addr)) {
+		route->gateway = cidr_first(cidr);
+		route->onlink = true;
+		add_neigh(plan, &route->gateway, tunnel);
+	} else {
+		route->gateway = tunnel_linklocal(tunnel->mac);
+		tunnel->used_v6 = true;
+	}
+	route->prefsrc = plan->out->device.own[family_index(&cidr->addr)];
 	tunnel->used = true;
-	out->overlay = true;
+	plan->out->overlay = true;
 }
 
 static void note_mtu(struct plan *plan, const struct reach *reach)
@@ -273,33 +287,32 @@ static void begin_device(struct plan *plan)
 	plan->out->overlay = plan->in->overlay == OVERLAY_ALWAYS && !addr_is_zero(&device->local);
 }
 
-/* With less, a device has no IPv6 at all; then rather fragments outside. */
-static void end_device(struct plan *plan)
+/* What there is one of for each node: after all of IPv4, and in the order of MACs. */
+static void add_ends(struct plan *plan)
 {
 	struct overlay_device *device = &plan->out->device;
-	const struct wanted *out = plan->out;
-	bool v6 = !addr_is_zero(&device->own[1]);
 
-	for (size_t i = 0; i < out->n_neighs && !v6; i++)
-		v6 = !addr_is_v4(&out->neighs[i].addr);
-	device->v6 = v6;
-	if (v6 && device->mtu && device->mtu < IPV6_MTU_MIN)
-		device->mtu = IPV6_MTU_MIN;
-}
-
-static void add_entries(struct plan *plan)
-{
+	device->v6 = !addr_is_zero(&device->own[1]);
 	for (size_t i = 0; i < plan->in->n; i++) {
 		size_t at = plan->by_mac[i];
+		const struct tunnel *tunnel = &plan->tunnels[at];
+		struct addr linklocal = tunnel_linklocal(tunnel->mac);
 		struct neigh *entry;
 
-		if (!plan->tunnels[at].used)
+		if (!tunnel->used)
 			continue;
+		if (tunnel->used_v6) {
+			add_neigh(plan, &linklocal, tunnel);
+			device->v6 = true;
+		}
 		entry = &plan->out->entries[plan->out->n_entries++];
 		entry->addr = plan->in->peers[at].addr[plan->underlay];
-		memcpy(entry->mac, plan->tunnels[at].mac, MAC_LEN);
+		memcpy(entry->mac, tunnel->mac, MAC_LEN);
 		entry->state = NUD_PERMANENT;
 	}
+	/* With less, a device has no IPv6 at all; then rather fragments outside. */
+	if (device->v6 && device->mtu && device->mtu < IPV6_MTU_MIN)
+		device->mtu = IPV6_MTU_MIN;
 }
 
 static int carry_out(struct plan *plan)
@@ -320,12 +333,11 @@ static int carry_out(struct plan *plan)
 		else
 			refuse_claim(plan, claim);
 	}
-	add_entries(plan);
-	end_device(plan);
+	add_ends(plan);
 	return ret;
 }
 
-/* As many as there can be: one of each for each pod CIDR, one entry for each peer. */
+/* As many as there can be: a route and a neighbour for each pod CIDR, an entry for each peer. */
 static int reserve(struct wanted *out, size_t n_claims, size_t n_peers)
 {
 	out->routes = calloc(n_claims + 1, sizeof(*out->routes));

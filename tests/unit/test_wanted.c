@@ -153,14 +153,30 @@ static const char *whose(const __u8 mac[MAC_LEN])
 	return mac_text(mac);
 }
 
+/* "fe80" stands for the address that belongs to the MAC of the node that is meant. */
+static const char *linklocal(const struct addr *addr, char text[ADDR_STRLEN])
+{
+	for (size_t i = 0; i < n_peers; i++) {
+		__u8 mac[MAC_LEN];
+		struct addr theirs;
+
+		tunnel_mac(peers[i].name, mac);
+		theirs = tunnel_linklocal(mac);
+		if (addr_equal(addr, &theirs))
+			snprintf(text, ADDR_STRLEN, "fe80(%.40s)", peers[i].name);
+	}
+	return text;
+}
+
 static char *print_routes(char *at)
 {
 	for (size_t i = 0; i < wanted.n_routes; i++) {
 		const struct route *r = &wanted.routes[i];
 		char dst[ADDR_STRLEN], via[ADDR_STRLEN], src[ADDR_STRLEN];
 
+		addr_format(&r->gateway, via);
 		at += sprintf(at, "%s via %s", cidr_format(&r->dst, dst),
-			      addr_format(&r->gateway, via));
+			      linklocal(&r->gateway, via));
 		if (r->oif)
 			at += sprintf(at, " dev %d", r->oif);
 		if (!addr_is_zero(&r->prefsrc))
@@ -175,9 +191,11 @@ static char *print_neighs(char *at, const char *what, const struct neigh *list, 
 {
 	char addr[ADDR_STRLEN];
 
-	for (size_t i = 0; i < n; i++)
-		at += sprintf(at, "%s %s %s\n", what, addr_format(&list[i].addr, addr),
+	for (size_t i = 0; i < n; i++) {
+		addr_format(&list[i].addr, addr);
+		at += sprintf(at, "%s %s %s\n", what, linklocal(&list[i].addr, addr),
 			      whose(list[i].mac));
+	}
 	return at;
 }
 
@@ -222,10 +240,10 @@ static void one_behind_a_router_by_a_tunnel(void **state)
 	node("c", "192.0.2.12 2001:db8:0:2::12 10.244.3.0/24 fd00:10:244:3::/64");
 	assert_plan(OVERLAY_AUTO, "10.244.2.0/24 via 10.244.2.0 src 10.244.1.0 onlink\n"
 				  "10.244.3.0/24 via 192.0.2.12 dev 3\n"
-				  "fd00:10:244:2::/64 via fd00:10:244:2:: src fd00:10:244:1:: onlink\n"
+				  "fd00:10:244:2::/64 via fe80(a) src fd00:10:244:1::\n"
 				  "fd00:10:244:3::/64 via 2001:db8:0:2::12 dev 3\n"
 				  "neigh 10.244.2.0 a\n"
-				  "neigh fd00:10:244:2:: a\n"
+				  "neigh fe80(a) a\n"
 				  "fdb 198.51.100.11 a\n");
 	assert_memory_equal(&wanted.device.local, &self.addr[0], sizeof(struct addr));
 	assert_int_equal(wanted.device.mtu, 8950);	/* only by link 4 */
@@ -257,8 +275,8 @@ static void a_family_without_addresses_is_tunnelled_in_the_other(void **state)
 	(void)state;
 	node("a", "192.0.2.11 10.244.2.0/24 fd00:10:244:2::/64");
 	assert_plan(OVERLAY_AUTO, "10.244.2.0/24 via 192.0.2.11 dev 3\n"
-				  "fd00:10:244:2::/64 via fd00:10:244:2:: src fd00:10:244:1:: onlink\n"
-				  "neigh fd00:10:244:2:: a\n"
+				  "fd00:10:244:2::/64 via fe80(a) src fd00:10:244:1::\n"
+				  "neigh fe80(a) a\n"
 				  "fdb 192.0.2.11 a\n");
 }
 
@@ -423,14 +441,16 @@ static void two_names_with_one_mac(void **state)
 
 static void macs_are_the_same_everywhere(void **state)
 {
+	struct addr linklocal_addr;
+	char text[ADDR_STRLEN];
 	__u8 mac[MAC_LEN];
 
 	(void)state;
 	/* All nodes of a cluster must agree, also on upgrades: FNV-1a of the name, low byte first. */
 	tunnel_mac("a", mac);
 	assert_string_equal(mac_text(mac), "8e:ec:01:86:4c:dc");
-	tunnel_mac("ip-192-0-2-10.example", mac);
-	assert_int_equal(mac[0] & 3, 2);
+	linklocal_addr = tunnel_linklocal(mac);
+	assert_string_equal(addr_format(&linklocal_addr, text), "fe80::8cec:1ff:fe86:4cdc");
 }
 
 /* ---- many ------------------------------------------------------------------------------------ */
@@ -459,7 +479,7 @@ static void five_thousand_nodes_are_planned(void **state)
 	if (wanted_make(&in, &wanted, &err) < 0)
 		fail_msg("%s", err.msg);
 	assert_int_equal(wanted.n_routes, 2 * MANY);
-	assert_int_equal(wanted.n_neighs, 2 * MANY);
+	assert_int_equal(wanted.n_neighs, 2 * MANY);	/* one for a prefix, one for a node */
 	assert_int_equal(wanted.n_entries, MANY);
 	for (size_t i = 1; i < wanted.n_routes; i++) {
 		assert_true(addr_compare(&wanted.routes[i - 1].dst.addr, &wanted.routes[i].dst.addr) < 0);
