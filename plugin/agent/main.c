@@ -1,14 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <stddef.h>
-
-#include "agent/loop.h"
+/*
+ * ctnatd, the agent of a node. The plugin works without it; it does early and continuously what
+ * depends on the cluster. One thread, one loop:
+ *
+ *	kube		what the API server says ----> cluster (a model)     \
+ *	node_event	links, routes, ruleset, files                         } ---> settle
+ *	timers		in case that nobody said anything                    /
+ *	serve		/metrics, /healthz, /readyz
+ *
+ * Events are gathered for a moment before settle.c makes true what has become of them: a hundred
+ * changes cost what one costs. Killed at any point, it leaves a node that works, and the next one
+ * goes on.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #include "agent/kube.h"
-#include "agent/metrics.h"
 #include "agent/node_event.h"
 #include "agent/options.h"
-#include "agent/serve.h"
+#include "agent/pages.h"
 #include "agent/settle.h"
+#include "agent/uninstall.h"
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "kern/bpffs.h"
@@ -18,30 +36,31 @@
 #define CTNAT_VERSION "unknown"
 #endif
 
-#define GATHER_MS   100		/* of events, before they are looked at */
-#define LOOK_MS	    10000	/* ... and without any */
-#define COLLECT_MS  60000	/* between two walks over all attachments */
+#define GATHER_MS  100	 /* of events, before they are looked at */
+#define LOOK_MS	   10000 /* ... and without any */
+#define COLLECT_MS 60000 /* between two walks over all attachments */
 
 struct agent {
 	struct options options;
 	struct loop loop;
 	struct agent_config config;
-	bool config_good;		/* the file is what is in force */
-	__u64 config_generation;	/* files that came into force */
+	bool config_good;	 /* the file is what is in force */
+	__u64 config_generation; /* files that came into force */
 	struct cluster cluster;
 	struct kube kube;
 	struct settle settle;
 	struct node_events events;
+	struct pages pages;
 	struct serve *serve;
 	struct loop_source signals;
 	struct loop_timer look, collect;
-	bool marked;			/* the node's condition */
+	bool marked; /* the node's condition */
 	struct log_state config_log, serve_log, collect_log;
 };
 
-static struct agent agent;	/* too large for a stack frame */
+static struct agent agent; /* too large for a stack frame */
 
-/* ---- what is to be looked at, and when -------------------------------------------------------- */
+/* ---- what is to be looked at, and when ------------------------------------------------------- */
 
 static void look_soon(void)
 {
@@ -95,8 +114,8 @@ static void collect(struct loop_timer *timer)
 
 	log_state(&agent.collect_log, "attachments", n < 0 ? err.msg : NULL);
 	if (n > 0)
-		log_line(LOG_INFO, "attachments: %d had lost their pod, and gave back what they held",
-			 n);
+		log_line(LOG_INFO,
+			 "attachments: %d had lost their pod, and gave back what they held", n);
 	loop_arm(&agent.loop, timer, COLLECT_MS);
 }
 
@@ -135,52 +154,7 @@ static void signalled(struct loop_source *source, uint32_t events)
 	}
 }
 
-/* ---- what it says of itself ------------------------------------------------------------------- */
-
-static void serve_health(void *data, struct serve_page *page)
-{
-	(void)data;
-	page->text = strdup("ok\n");
-	page->len = page->text ? strlen(page->text) : 0;
-}
-
-/* What is not as it should be, and has not failed, waits for the API server. */
-static const char *how(bool stands, const struct log_state *log)
-{
-	return stands ? "ok" : log->last[0] ? log->last : "the API server has not said enough yet";
-}
-
-static void serve_ready(void *data, struct serve_page *page)
-{
-	const struct settle *s = &agent.settle;
-	bool ready = settle_ready(s);
-	int len;
-
-	(void)data;
-	page->status = ready ? 200 : 503;
-	len = asprintf(&page->text,
-		       "plugin: %s\nroutes: %s\nbase state: %s\nnetwork configuration: %s\n",
-		       how(s->plugin_stands, &s->plugin_log), how(s->routes_stand, &s->routes_log),
-		       how(s->base_stands, &s->base_log),
-		       how(s->conflist_stands, &s->conflist_log));
-	page->len = len < 0 ? 0 : len;
-	if (len < 0)
-		page->text = NULL;
-}
-
-static void serve_metrics(void *data, struct serve_page *page)
-{
-	(void)data;
-	(void)page;
-}
-
-static const struct serve_path paths[] = {
-	{ "/healthz", serve_health, NULL },
-	{ "/readyz", serve_ready, NULL },
-	{ "/metrics", serve_metrics, NULL },
-};
-
-/* ---- beginning and end ------------------------------------------------------------------------ */
+/* ---- beginning and end ----------------------------------------------------------------------- */
 
 static int catch_signals(struct err *err)
 {
@@ -227,14 +201,19 @@ static int watch_node(struct err *err)
 	return node_events_start(&agent.events, &agent.loop, dirs, happened, NULL, err);
 }
 
-static int start(struct err *err)
+static struct install install_paths(void)
 {
-	const struct install paths_of_install = {
+	return (struct install){
 		.plugin = agent.options.plugin,
 		.conflist = agent.options.conflist,
 		.bin_dir = agent.options.cni_bin,
 		.conf_dir = agent.options.cni_conf,
 	};
+}
+
+static int start(struct err *err)
+{
+	const struct install install = install_paths();
 	int ret = loop_open(&agent.loop, err);
 
 	if (!ret)
@@ -242,17 +221,24 @@ static int start(struct err *err)
 	if (!ret)
 		ret = cluster_init(&agent.cluster, agent.options.node_name, err);
 	if (!ret)
-		ret = settle_open(&agent.settle, &agent.config, &agent.cluster, &paths_of_install,
-				  err);
+		ret = settle_open(&agent.settle, &agent.config, &agent.cluster, &install, err);
 	if (ret < 0)
 		return ret;
-	agent.serve = serve_open(&agent.loop, paths, sizeof(paths) / sizeof(paths[0]), err);
+	agent.pages = (struct pages){
+		.version = CTNAT_VERSION,
+		.settle = &agent.settle,
+		.cluster = &agent.cluster,
+		.kube = &agent.kube,
+		.config_good = &agent.config_good,
+		.config_generation = &agent.config_generation,
+	};
+	agent.serve = pages_open(&agent.pages, &agent.loop, err);
 	if (!agent.serve)
 		return err->errnum;
 	read_config();
 	if (!agent.config_generation)
-		return err_cni(err, CNI_INVALID_CONFIG,
-			       "there is no good configuration yet: %s", agent.config_log.last);
+		return err_cni(err, CNI_INVALID_CONFIG, "there is no good configuration yet: %s",
+			       agent.config_log.last);
 	ret = start_kube(err);
 	if (!ret)
 		ret = watch_node(err);
@@ -274,6 +260,13 @@ static void stop(void)
 	loop_close(&agent.loop);
 }
 
+static int take_off(struct err *err)
+{
+	struct install install = install_paths();
+
+	return uninstall(&install, agent.options.force, err);
+}
+
 static int run(struct err *err)
 {
 	int ret = start(err);
@@ -287,6 +280,28 @@ static int run(struct err *err)
 	return ret;
 }
 
+static int print_version(struct err *err)
+{
+	(void)err;
+	puts("ctnatd " CTNAT_VERSION);
+	return 0;
+}
+
+static int print_help(struct err *err)
+{
+	(void)err;
+	fputs(options_help(), stdout);
+	return 0;
+}
+
+static int (*const modes[])(struct err *err) = {
+	[MODE_RUN] = run,
+	[MODE_MOUNT_BPFFS] = bpffs_mount,
+	[MODE_UNINSTALL] = take_off,
+	[MODE_VERSION] = print_version,
+	[MODE_HELP] = print_help,
+};
+
 int main(int argc, char **argv)
 {
 	struct err err = { 0 };
@@ -294,16 +309,10 @@ int main(int argc, char **argv)
 
 	file_fill_stdio();
 	ret = options_read(argc, argv, &agent.options, &err);
-	if (!ret)
+	if (!ret) {
 		sysctl_root(agent.options.proc_sys);
-	if (!ret && agent.options.mode == MODE_HELP)
-		fputs(options_help(), stdout);
-	else if (!ret && agent.options.mode == MODE_VERSION)
-		puts("ctnatd " CTNAT_VERSION);
-	else if (!ret && agent.options.mode == MODE_MOUNT_BPFFS)
-		ret = bpffs_mount(&err);
-	else if (!ret)
-		ret = run(&err);
+		ret = modes[agent.options.mode](&err);
+	}
 	if (ret < 0)
 		fprintf(stderr, "ctnatd: %s\n", err.msg);
 	return ret < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -9,9 +9,9 @@
 #include "agent/options.h"
 
 static const char help[] =
-	"usage: ctnatd [OPTION]...               keeps this node's base state, routes and plugin true\n"
-	"       ctnatd mount-bpffs               mounts bpffs at /sys/fs/bpf if nobody did\n"
-	"       ctnatd withdraw [--force]        takes plugin and network configuration away\n"
+	"usage: ctnatd [OPTION]...          keeps this node's base state, routes and plugin true\n"
+	"       ctnatd mount-bpffs          mounts bpffs at /sys/fs/bpf if nobody did\n"
+	"       ctnatd uninstall [--force]  takes everything off this node; --force: with live pods\n"
 	"       ctnatd --version | --help\n"
 	"\n"
 	"  --config FILE          /etc/ctnat/ctnatd.json\n"
@@ -35,8 +35,8 @@ static int read_mode(int argc, char **argv, struct options *out, struct err *err
 		return 0;
 	if (!strcmp(argv[optind], "mount-bpffs"))
 		out->mode = MODE_MOUNT_BPFFS;
-	else if (!strcmp(argv[optind], "withdraw"))
-		out->mode = MODE_WITHDRAW;
+	else if (!strcmp(argv[optind], "uninstall"))
+		out->mode = MODE_UNINSTALL;
 	else
 		return err_cni(err, CNI_INVALID_ENV, "'%s': there is no such command (--help)",
 			       argv[optind]);

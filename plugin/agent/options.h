@@ -8,7 +8,7 @@
 enum mode {
 	MODE_RUN,
 	MODE_MOUNT_BPFFS, /* mounts bpffs for the node if nobody did, and ends */
-	MODE_WITHDRAW,	  /* takes away what RUN installed, and ends */
+	MODE_UNINSTALL,	  /* takes everything off this node, and ends */
 	MODE_VERSION,
 	MODE_HELP,
 };
@@ -26,7 +26,7 @@ struct options {
 	char server[300];		/* "https://192.0.2.1:6443" */
 	char token[300], ca[300];	/* files */
 	unsigned int silence_ms;	/* 0: as kube.h has it; for tests */
-	int force;
+	int force;			/* UNINSTALL: also with live attachments */
 };
 
 /* -EINVAL with a message for people, if something is wrong or lacking. */

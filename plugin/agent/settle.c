@@ -70,7 +70,7 @@ void settle_close(struct settle *s)
 	nl_close(&s->rt);
 }
 
-/* ---- what the cluster says -------------------------------------------------------------------- */
+/* ---- what the cluster says ------------------------------------------------------------------- */
 
 static int collect_pods(struct settle *s, struct err *err)
 {
@@ -141,7 +141,7 @@ static void take_ranges(struct network *net, const struct peer *self)
 	}
 }
 
-/* ---- the parts -------------------------------------------------------------------------------- */
+/* ---- the parts ------------------------------------------------------------------------------- */
 
 static int settle_routes(struct settle *s, struct err *err)
 {

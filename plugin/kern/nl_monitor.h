@@ -4,8 +4,8 @@
 
 /*
  * Being told that something changed in this network namespace: links, addresses, routes, rules and
- * forwarding of both families, or the nftables ruleset. Not what: an event may be lost, so whoever hears of
- * one looks for himself.
+ * forwarding of both families, or the nftables ruleset. Not what: an event may be lost, so whoever
+ * hears of one looks for himself.
  */
 #include "base/err.h"
 
