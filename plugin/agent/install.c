@@ -282,15 +282,18 @@ static int remove_name(const char *path, const char *name, struct err *err)
 	return 0;
 }
 
-/* Whatever is not from our template. Without one nobody can tell. */
+/* Whatever is not from our template; where that is gone already, from the one that we ship. */
 static bool is_worth_keeping(const struct install *install, const struct installed *installed)
 {
+	static const char shipped[] = "{\"plugins\":[{\"type\":\"ctnat\"},{\"type\":\"portmap\"}]}";
+	const struct conflist_text usual = { (char *)shipped, sizeof(shipped) - 1 };
 	_cleanup_text_ struct conflist_text template = { 0 };
+	bool known;
 
 	if (!installed->have.text || installed->odd)
 		return false;
-	return read_file(AT_FDCWD, install->conflist, CONFLIST_MAX, &template, NULL, NULL) < 0 ||
-	       conflist_has_foreign(&installed->have, &template);
+	known = !read_file(AT_FDCWD, install->conflist, CONFLIST_MAX, &template, NULL, NULL);
+	return conflist_has_foreign(&installed->have, known ? &template : &usual);
 }
 
 static int withdraw_conflist(struct install *install, struct err *err)

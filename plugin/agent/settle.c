@@ -21,6 +21,7 @@
  * cluster's services leaves all destinations to the table, which comes after kube-proxy.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +30,7 @@
 #include "core/node.h"
 #include "core/reclaim.h"
 #include "core/saved.h"
+#include "kern/nft_forward.h"
 
 int settle_open(struct settle *s, const struct agent_config *config, struct cluster *cluster,
 		const struct install *paths, struct err *err)
@@ -150,7 +152,7 @@ static int settle_routes(struct settle *s, struct err *err)
 	int ret;
 
 	if (!cluster_knows(s->cluster, KIND_NODE) || !self)
-		return 1;	/* what an earlier ctnatd made stays */
+		return 1; /* what an earlier ctnatd made stays */
 	ret = cluster_peers(s->cluster, &peers, &n, err);
 	return ret ? ret
 		   : routes_apply(&s->routes, &s->rt, self, peers, n, s->config->overlay, err);
@@ -166,6 +168,22 @@ static int make_base(struct settle *s, struct node *node, struct err *err)
 	return ret;
 }
 
+/* Docker and ufw do that; kube-proxy and we accept nothing on others' behalf. */
+static void look_at_firewall(struct settle *s, struct node *node)
+{
+	char chain[200], text[400];
+	int found = nft_forward_dropped(&node->nf, chain, sizeof(chain), NULL);
+
+	if (found < 0)
+		return;
+	snprintf(
+		text, sizeof(text),
+		"'%s' drops whatever its rules do not accept on its way through this node: let them "
+		"accept the pods' ranges, or set its policy to accept",
+		chain);
+	log_state(&s->firewall_log, "firewall", found ? text : NULL);
+}
+
 static int settle_base(struct settle *s, struct err *err)
 {
 	struct node node = NODE_CLOSED;
@@ -179,12 +197,13 @@ static int settle_base(struct settle *s, struct err *err)
 	take_ranges(&s->net, cluster_self(s->cluster));
 	ret = make_base(s, &node, err);
 	if (!ret) {
-		if (s->hash == node.config.settings_hash &&
-		    s->generation != node.config.generation)
+		if (s->hash == node.config.settings_hash && s->generation != node.config.generation)
 			s->repairs++;
 		s->hash = node.config.settings_hash;
 		s->generation = node.config.generation;
 	}
+	if (!ret)
+		look_at_firewall(s, &node);
 	node_close(&node);
 	return ret;
 }
@@ -235,8 +254,8 @@ void settle_now(struct settle *s)
 	s->plugin_stands = settle_part(s, &s->plugin_log, "plugin", settle_plugin);
 	s->routes_stand = settle_part(s, &s->routes_log, "routes", settle_routes);
 	s->base_stands = settle_part(s, &s->base_log, "base state", settle_base);
-	s->conflist_stands = settle_part(s, &s->conflist_log, "network configuration",
-					 settle_conflist);
+	s->conflist_stands =
+		settle_part(s, &s->conflist_log, "network configuration", settle_conflist);
 }
 
 bool settle_ready(const struct settle *s)

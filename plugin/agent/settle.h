@@ -25,7 +25,7 @@ struct settle {
 	unsigned long long repairs; /* of a base state that somebody had changed */
 	__u64 hash;		    /* of the settings in force, ... */
 	__u32 generation;	    /* ... and of the node's config */
-	struct log_state plugin_log, routes_log, refusals_log, base_log, conflist_log;
+	struct log_state plugin_log, routes_log, refusals_log, base_log, conflist_log, firewall_log;
 };
 
 /* What an earlier ctnatd saved is taken from now on, until the cluster says better. `config`,

@@ -257,3 +257,57 @@ fd00:10:244:2::/64 via 2001:db8:0:2::12 dev eth0'
 	object n1 | api put nodes -
 	serves n1
 }
+
+# traces NODE: what of ours is there, in its kernel and in its directories.
+traces() {
+	in_n "$1" sh -c 'ip -o link; ip route show table all; ip -6 route show table all; nft list tables; ls -A /sys/fs/bpf
+		ls -A /var/lib; sysctl -e net.netfilter.nf_conntrack_tcp_be_liberal net.netfilter.nf_conntrack_tcp_ignore_invalid_rst' |
+		sed -E 's/^[0-9]+: //; s/ expires [0-9]+sec//' | grep -v ^anycast | sort	# which forwarding brings
+	ls -A "$DIR/$1/net.d" "$DIR/$1/bin"
+}
+
+# take_off NODE [OPTION...]: as the Job does.
+take_off() {
+	in_n "$1" "$CTNATD" uninstall --cni-bin "$DIR/$1/bin" --cni-conf "$DIR/$1/net.d" "${@:2}" >"$DIR/$1/uninstall" 2>&1
+}
+
+@test "uninstall: refused while pods live; then nothing of ours is left, but for forwarding" {
+	local before
+	cluster_up
+	node n1
+	before=$(traces n1)
+	object n1 | api put nodes -
+	agent n1
+	join n2 far
+	serves n1 n2
+	cpod n1 pod
+	finish "${AGENT[n1]}"
+	unset "AGENT[n1]"
+
+	not take_off n1
+	grep -q '1 attachments are alive' "$DIR/n1/uninstall"
+	cpod n1 other
+	ccni DEL n1 pod
+	ccni DEL n1 other
+	take_off n1 || fail "$(<"$DIR/n1/uninstall")"
+	diff <(echo "$before") <(traces n1)
+	grep -q 'kept: .*ip_forward' "$DIR/n1/uninstall"
+	same "$(in_n n1 cat /proc/sys/net/ipv4/ip_forward)" 1
+
+	: >"$DIR/n1/log"
+	agent n1
+	serves n1
+	cpod n1 pod
+	finish "${AGENT[n1]}"
+	take_off n1 --force || fail "$(<"$DIR/n1/uninstall")"
+	diff <(echo "$before") <(traces n1)
+}
+
+@test "a firewall that drops what it forwards is found, and said" {
+	cluster_up n1
+	serves n1
+	in_n n1 nft -f - <<<'table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }'
+	within 3 grep -q "'ip filter FORWARD' drops" "$DIR/n1/log"
+	in_n n1 nft delete table ip filter
+	within 3 grep -q 'firewall: all is well again' "$DIR/n1/log"
+}
