@@ -223,7 +223,7 @@ changed() {
 		$job.securityContext == $agent.securityContext and
 		$job.containers[0].securityContext == $agent.containers[0].securityContext and
 		$job.containers[0].image == $agent.containers[0].image and
-		($job.volumes | map([.name, .hostPath.path])) == ($agent.volumes | map(select(.hostPath) | [.name, .hostPath.path])) and
+		$job.volumes == ($agent.volumes | map(select(.hostPath))) and
 		($job.containers[0].volumeMounts | map([.name, .mountPath])) - ($agent.containers[0].volumeMounts | map([.name, .mountPath])) == []'
 	# its arguments name what is mounted
 	one Job | jq -e '.spec.template.spec.containers[0] | [.volumeMounts[].mountPath] as $at |

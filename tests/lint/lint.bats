@@ -7,7 +7,7 @@ setup() {
 	cd "$BATS_TEST_DIRNAME/../.."
 	LINT=$PWD/tests/lint
 	BAD=$BATS_TEST_TMPDIR
-	mkdir -p "$BAD"/{bpf,plugin/{base,kern,core,cni,ctl},tests,.ci}
+	mkdir -p "$BAD"/{bpf,deploy,plugin/{base,kern,core,cni,ctl},tests,.ci}
 	echo '# SPDX-License-Identifier: Apache-2.0' >"$BAD/Makefile"
 }
 
@@ -93,6 +93,9 @@ c='// SPDX-License-Identifier: Apache-2.0'
 	bad tests/x.bats '@test "x" {' '	while' '}'
 	finds scripts tests/x.bats 'syntax error'
 	rm "$BAD/tests/x.bats"
+	bad deploy/x '#!/bin/sh' 'if true; then'
+	finds scripts deploy/x 'end of file'
+	rm "$BAD/deploy/x"
 	bad tests/x.py 'def x(:'
 	finds scripts tests/x.py 'line 1'
 }
