@@ -37,7 +37,8 @@
 #endif
 
 #define GATHER_MS  100	 /* of events, before they are looked at */
-#define LOOK_MS	   10000 /* ... and without any */
+#define REST_MS	   500	 /* at most, between two looks */
+#define LOOK_MS	   10000 /* ... and without any event */
 #define COLLECT_MS 60000 /* between two walks over all attachments */
 
 struct agent {
@@ -54,19 +55,24 @@ struct agent {
 	struct serve *serve;
 	struct loop_source signals;
 	struct loop_timer look, collect;
-	bool marked; /* the node's condition */
-	struct log_state config_log, serve_log, collect_log;
+	__u64 rested; /* loop_now_ms(): from then on looking may begin again */
+	bool marked;  /* the node's condition */
+	struct log_state config_log, serve_log, collect_log, trouble[KINDS];
 };
 
 static struct agent agent; /* too large for a stack frame */
 
 /* ---- what is to be looked at, and when ------------------------------------------------------- */
 
+/* Soon, but not so often that looking takes more than a fifth of a CPU. */
 static void look_soon(void)
 {
-	if (agent.look.armed && agent.look.due <= loop_now_ms() * 1000000 + GATHER_MS * 1000000ULL)
-		return;
-	loop_arm(&agent.loop, &agent.look, GATHER_MS);
+	__u64 now = loop_now_ms(), due = now + GATHER_MS;
+
+	if (due < agent.rested)
+		due = agent.rested;
+	if (!agent.look.armed || agent.look.due > due * 1000000)
+		loop_arm(&agent.loop, &agent.look, due - now);
 }
 
 /* A file that is no good changes nothing. */
@@ -99,11 +105,28 @@ static void mark_available(void)
 	agent.marked = true;
 }
 
+/* Troubles are over when a watch stands. */
+static void look_at_watches(void)
+{
+	struct kube_state state;
+
+	for (enum kind kind = 0; kind < KINDS; kind++) {
+		kube_state(&agent.kube, kind, &state);
+		if (state.watching || state.absent)
+			log_state(&agent.trouble[kind], "API server", NULL);
+	}
+}
+
 static void look(struct loop_timer *timer)
 {
+	__u64 began = loop_now_ms(), took;
+
 	read_config();
+	look_at_watches();
 	settle_now(&agent.settle);
 	mark_available();
+	took = loop_now_ms() - began;
+	agent.rested = began + took + 4 * (took < REST_MS / 4 ? took : REST_MS / 4);
 	loop_arm(&agent.loop, timer, LOOK_MS);
 }
 
@@ -138,7 +161,7 @@ static void cluster_changed(void *data)
 static void cluster_trouble(void *data, enum kind kind, const struct err *err)
 {
 	(void)data;
-	log_line(LOG_WARNING, "API server, %ss: %s", kind_name(kind), err->msg);
+	log_state(&agent.trouble[kind], "API server", err->msg);
 }
 
 static void signalled(struct loop_source *source, uint32_t events)

@@ -241,7 +241,9 @@ static int add(struct plan *plan, const struct claim *claim)
 	case WAY_LOCAL:
 		refuse_address(plan, peer, addr);
 		return 0;
-	case WAY_NONE:
+	case WAY_NONE:	/* this node may have no address of that family at all */
+		if (family_index(addr) != plan->underlay)
+			return by_tunnel(plan, claim);
 		break;
 	}
 	refuse(&plan->out->refusals, "node '%s': there is no route to its address %s", peer->name,

@@ -13,7 +13,7 @@ load ../e2e/lib
 
 CTNATD=${CTNATD:-$BUILD/ctnatd}
 APISERVER=$HERE/../cluster/apiserver.py
-API=192.0.2.1
+API=192.0.2.1 API6=2001:db8:0:2:fffe::1
 declare -gA N N4 N6 AGENT	# of each node: its process, its addresses, its ctnatd
 
 in_n() { nsenter -t "${N[$1]}" --net --mount "${@:2}"; }
@@ -34,6 +34,7 @@ cluster_up() {
 		link set lan up
 		addr add $API/24 dev lan
 		addr add 2001:db8:0:2::1/64 dev lan nodad
+		addr add $API6/64 dev lan nodad
 		link add far address 02:00:00:00:00:02 type bridge
 		link set far up
 		addr add 203.0.113.129/25 dev far
@@ -48,7 +49,7 @@ cluster_up() {
 }
 
 api_up() {
-	spawn apiserver in_world "$APISERVER" serve "$DIR/api" $API 6443
+	spawn apiserver in_world "$APISERVER" serve "$DIR/api" ${API_BIND:-$API} 6443
 	ready apiserver
 }
 
