@@ -42,7 +42,7 @@ static void release(struct http_call *call)
 	call->why = NULL;
 }
 
-/* What the answer says, which should be a Kubernetes Status. */
+/* What the answer says, which should be a Kubernetes Status, as one line. */
 static void say_answer(struct http_call *call, struct err *err)
 {
 	_cleanup_json_ struct json root = { 0 };
@@ -52,6 +52,9 @@ static void say_answer(struct http_call *call, struct err *err)
 	if (!json_parse(call->text, call->len, "answer", &root, NULL))
 		json_get_string(&root, "message", &message, NULL);
 	err_cni(err, CNI_TRY_AGAIN, "HTTP %d: %s", call->status, message);
+	for (char *c = err->msg; *c; c++)
+		if ((unsigned char)*c < ' ')
+			*c = ' ';
 }
 
 static void finish(struct http_call *call, CURLcode result)
@@ -124,7 +127,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *a
 		*source = (struct loop_source){ .fd = fd, .fn = serve_socket, .data = http };
 		curl_multi_assign(http->multi, fd, source);
 	}
-	return loop_watch(http->loop, source, events, NULL);
+	return loop_watch(http->loop, source, events, NULL) ? -1 : 0;
 }
 
 static void serve_timer(struct loop_timer *timer)

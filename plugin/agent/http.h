@@ -32,9 +32,9 @@ struct http {
 
 struct http_call {
 	/*
-	 * The caller's. data() gets the body of an answer 2xx as it comes; NULL: nobody wants it. If
-	 * it returns a negative errno, the call fails with that and its err. It must not touch
-	 * calls, be it this one or another.
+	 * The caller's. data() gets the body of an answer 2xx as it comes; NULL: nobody wants it.
+	 * If it returns a negative errno, the call fails with its err. It must not touch calls, be
+	 * it this one or another.
 	 *
 	 * done() is the end, once for each call that was begun and not aborted. With an answer,
 	 * `status` is its HTTP status, and err is NULL if that is 2xx. Without a whole one it is 0.

@@ -27,10 +27,13 @@
 
 /* ---- the condition --------------------------------------------------------------------------- */
 
-static void try_again(struct kube *kube, const struct err *err)
+static void try_again(struct kube *kube, const struct err *why)
 {
+	struct err err = *why;
+
+	err_wrap(&err, "set condition NetworkUnavailable");
 	if (kube->config.trouble)
-		kube->config.trouble(kube->config.data, KIND_NODE, err);
+		kube->config.trouble(kube->config.data, KIND_NODE, &err);
 	loop_arm(kube->http.loop, &kube->again,
 		 backoff_next(&kube->backoff, kube->reflecting.retry_ms));
 }
@@ -38,7 +41,7 @@ static void try_again(struct kube *kube, const struct err *err)
 static int send_condition(struct kube *kube, struct err *err)
 {
 	_cleanup_free_ char *name = http_escape(kube->config.node_name);
-	char path[512], body[512], now[32];
+	char path[1024], body[512], now[32]; /* an escaped name may have 759 bytes */
 	time_t seconds = time(NULL);
 	struct tm tm;
 
@@ -54,10 +57,8 @@ static void patch(struct kube *kube)
 {
 	struct err err;
 
-	if (send_condition(kube, &err)) {
-		err_wrap(&err, "set condition NetworkUnavailable");
+	if (send_condition(kube, &err))
 		try_again(kube, &err);
-	}
 }
 
 static void serve_again(struct loop_timer *timer)
@@ -68,15 +69,11 @@ static void serve_again(struct loop_timer *timer)
 static void patch_done(struct http_call *call, int status, const struct err *err)
 {
 	struct kube *kube = call->owner;
-	struct err copy;
 
 	(void)status;
 	kube->available = !err;
-	if (!err)
-		return;
-	copy = *err;
-	err_wrap(&copy, "set condition NetworkUnavailable");
-	try_again(kube, &copy);
+	if (err)
+		try_again(kube, err);
 }
 
 void kube_mark_available(struct kube *kube)

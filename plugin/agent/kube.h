@@ -14,9 +14,11 @@ struct kube_config {
 	const char *node_name;
 	bool all_nodes; /* false: only our own */
 
-	/* The model has changed, or is known for the first time. Neither may call kube_*(). */
+	/* The model has changed, or is known for the first time. Neither may call kube_*(), but
+	 * for kube_state(). */
 	void (*changed)(void *data);
-	/* Something failed and will be tried again, or an object made no sense; may be NULL. */
+	/* Something failed and will be tried again, or an object made no sense; may be NULL. Also
+	 * from within kube_*(). */
 	void (*trouble)(void *data, enum kind kind, const struct err *err);
 	void *data;
 

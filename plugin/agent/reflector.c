@@ -14,8 +14,8 @@
  * is at the end of a list.
  *
  * The first list may be the server's cache's (resourceVersion=0), as every informer's is: when all
- * nodes of a cluster start at once, their lists must not all go to etcd. Such a list may be old, and
- * the watch makes up for it; it may also come as one page, which costs us nothing (agent/scan.h).
+ * nodes of a cluster start at once, their lists must not all go to etcd. Such a list may be old;
+ * the watch makes up for that. It may also come as one page, which costs us nothing (agent/scan.h).
  * Lists after that are asked for as of now.
  */
 #define _GNU_SOURCE /* asprintf() */
@@ -99,9 +99,14 @@ static void forget(struct reflector *r)
 	r->more = NULL;
 }
 
-static void failed(struct reflector *r, struct err *err)
+/* Says which call it was. */
+static void name_call(const struct reflector *r, struct err *err)
 {
 	err_wrap(err, "%s %ss", r->watching ? "watch" : "list", kind_name(r->kind));
+}
+
+static void failed(struct reflector *r, const struct err *err)
+{
 	r->state.errors++;
 	tell_trouble(r, err);
 	wait_longer(r);
@@ -124,8 +129,10 @@ static void ask(struct reflector *r)
 		ret = err_set(&err, -ENOMEM, "ask for them");
 	else
 		ret = http_get(r->config->http, &r->call, path, &err);
-	if (ret)
+	if (ret) {
+		name_call(r, &err);
 		failed(r, &err);
+	}
 }
 
 static void serve_timer(struct loop_timer *timer)
@@ -183,7 +190,7 @@ static int take_page(struct reflector *r, const struct scanned *what, struct err
 	int ret;
 
 	if (r->complete)
-		return err_set(err, -EBADMSG, "something follows a page");
+		return err_cni(err, CNI_DECODE, "something follows a page");
 	ret = page_parse(what->text, what->len, &page, err);
 	if (ret)
 		return ret;
@@ -228,7 +235,7 @@ static int on_document(struct scan *scan, const struct scanned *what, struct err
 	struct reflector *r = (void *)((char *)scan - offsetof(struct reflector, scan));
 
 	if (what->cut && !what->item && !r->watching)
-		return err_set(err, -EMSGSIZE, "a page without items");
+		return err_cni(err, CNI_DECODE, "a page of more than %u bytes", SCAN_MAX);
 	if (what->cut) {
 		too_large(r, what);
 		return 0;
@@ -279,7 +286,7 @@ static void absent(struct reflector *r, const struct err *err)
 	tell_changed(r);
 }
 
-static void list_failed(struct reflector *r, int status, struct err *err)
+static void list_failed(struct reflector *r, int status, const struct err *err)
 {
 	if (status == 410 && r->more)
 		r->whole = true; /* pages take longer than the server remembers */
@@ -295,46 +302,44 @@ static void list_failed(struct reflector *r, int status, struct err *err)
 	}
 }
 
-static void list_done(struct reflector *r, int status, struct err *err)
+static void watch_failed(struct reflector *r, int status, const struct err *err)
 {
-	if (!err->errnum && !r->complete)
-		err_set(err, -EBADMSG, "the page has no end");
-	if (err->errnum) {
-		list_failed(r, status, err);
-		return;
-	}
+	if (r->lost || is_refusal(status))
+		forget(r);
+	failed(r, err);
+}
+
+static void page_done(struct reflector *r)
+{
 	if (r->version[0])
 		end_list(r);
 	ask(r);
 }
 
-static void watch_done(struct reflector *r, int status, struct err *err)
-{
-	__u64 lasted = loop_now_ms() - r->begun;
-
-	if (r->state.events != r->heard || lasted >= STEADY_MS)
-		r->backoff.tries = 0;
-	if (r->lost || is_refusal(status))
-		forget(r);
-	if (err->errnum)
-		failed(r, err);
-	else if (lasted < HURRY_MS)
-		wait_longer(r);
-	else
-		ask(r);
-}
-
 static void on_done(struct http_call *call, int status, const struct err *err)
 {
 	struct reflector *r = call->owner;
+	__u64 lasted = loop_now_ms() - r->begun;
 	struct err copy = { 0 };
 
 	if (err)
 		copy = *err;
-	if (r->watching)
-		watch_done(r, status, &copy);
+	else if (!r->watching && !r->complete)
+		err_cni(&copy, CNI_DECODE, "a page that ends too early");
+	if (copy.errnum)
+		name_call(r, &copy);
+	if (r->watching && (r->state.events != r->heard || lasted >= STEADY_MS))
+		r->backoff.tries = 0;
+	if (copy.errnum && r->watching)
+		watch_failed(r, status, &copy);
+	else if (copy.errnum)
+		list_failed(r, status, &copy);
+	else if (!r->watching)
+		page_done(r);
+	else if (lasted < HURRY_MS)
+		wait_longer(r);
 	else
-		list_done(r, status, &copy);
+		ask(r);
 }
 
 /* ---- the reflector --------------------------------------------------------------------------- */

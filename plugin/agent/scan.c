@@ -89,7 +89,7 @@ static bool is_items_key(const struct scan *scan)
 static int open_bracket(struct scan *scan, char c, struct err *err)
 {
 	if (!scan->depth && c != '{')
-		return err_set(err, -EBADMSG, "a list, not an object");
+		return err_cni(err, CNI_DECODE, "a list, not an object");
 	if (scan->in_items && scan->depth == 2) {
 		scan->in_one = true;
 		scan->item = scan->used;
@@ -105,7 +105,7 @@ static int close_bracket(struct scan *scan, char c, struct err *err)
 	int ret;
 
 	if (!scan->depth)
-		return err_set(err, -EBADMSG, "'%c' closes nothing", c);
+		return err_cni(err, CNI_DECODE, "'%c' closes nothing", c);
 	scan->depth--;
 	ret = append(scan, &c, 1, err);
 	if (!ret && !scan->depth)
@@ -144,7 +144,8 @@ static int outside_of_strings(struct scan *scan, char c, struct err *err)
 		break;
 	}
 	if (!scan->depth)
-		return err_set(err, -EBADMSG, "no JSON begins with '%c'", c);
+		return err_cni(err, CNI_DECODE, "no JSON begins with '%c'",
+			       c >= ' ' && c <= '~' ? c : '?');
 	return append(scan, &c, 1, err);
 }
 
@@ -157,7 +158,7 @@ static int within_string(struct scan *scan, char c, struct err *err)
 	else if (c == '"')
 		scan->quoted = false;
 	if ((unsigned char)c < ' ')
-		return err_set(err, -EBADMSG, "byte %#x within a string", c);
+		return err_cni(err, CNI_DECODE, "byte %#x within a string", c);
 	return append(scan, &c, 1, err);
 }
 

@@ -37,7 +37,7 @@ struct scan {
 	bool cut;
 };
 
-/* -EBADMSG if it cannot be JSON, whatever may follow; then only scan_reset() helps. What is wrong
+/* CNI_DECODE if it cannot be JSON, whatever may follow; then only scan_reset() helps. What is wrong
  * within a document is left to whoever parses it. */
 int scan_feed(struct scan *scan, const char *bytes, size_t len, struct err *err);
 

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """An API server for tests: nodes, services and ServiceCIDRs over TLS, and all that can go wrong with one.
 
-    apiserver.py serve DIR ADDRESS PORT
-        DIR gets ca.crt, token and the socket ctl. Prints "ready". With [::1] as ADDRESS over IPv6.
+    apiserver.py serve DIR ADDRESS PORT [VERSION]
+        DIR gets ca.crt, token and the socket ctl. Prints "ready". Versions begin with that one (default 1000), and
+        older ones are too old.
     apiserver.py ctl DIR COMMAND [ARGUMENT...]
         Prints the answer; exit status 1 and a message if it is refused. Commands:
 
@@ -97,10 +98,9 @@ class Event:
 class Store:
     """Objects, and what became of them. Guarded by `changed`, which is notified of every change."""
 
-    def __init__(self):
+    def __init__(self, version):
         self.changed = threading.Condition()
-        self.version = 1000
-        self.compacted = 0
+        self.version = self.compacted = version
         self.objects = {resource: {} for resource in KINDS}      # key -> object
         self.texts = {resource: {} for resource in KINDS}        # key -> its JSON
         self.events = {resource: [] for resource in KINDS}
@@ -162,9 +162,9 @@ class Store:
 class World:
     """The store, and how the server behaves."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, version):
         self.directory = directory
-        self.store = Store()
+        self.store = Store(version)
         self.lock = threading.Lock()
         self.log = []
         self.failing = {}           # resource or None -> status
@@ -626,7 +626,7 @@ def certify(directory, address):
     os.rename(path("ca.new"), path("ca.crt"))
 
 
-def serve(directory, address, port):
+def serve(directory, address, port, version="1000"):
     os.makedirs(directory, exist_ok=True)
     if not os.path.exists(os.path.join(directory, "server.crt")):
         certify(directory, address)
@@ -636,7 +636,7 @@ def serve(directory, address, port):
             file.write("token-1\n")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(os.path.join(directory, "server.crt"), os.path.join(directory, "server.key"))
-    world = Handler.world = World(directory)
+    world = Handler.world = World(directory, int(version))
     server = Server(address, int(port), context)
     threading.Thread(target=server.serve_forever, daemon=True).start()
 

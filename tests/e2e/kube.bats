@@ -6,6 +6,7 @@
 
 setup() {
 	load lib
+	ADDRESS=127.0.0.1
 	DIR=$(mktemp -d "${BATS_TEST_TMPDIR:-/tmp}/kube.XXXXXX")
 	hold NODE --net --mount
 	in_node ip link set lo up
@@ -26,8 +27,9 @@ teardown() {
 	return $rc
 }
 
+# server_up [VERSION]
 server_up() {
-	spawn server in_node "$HERE/../cluster/apiserver.py" serve "$DIR/api" 127.0.0.1 6443
+	spawn server in_node "$HERE/../cluster/apiserver.py" serve "$DIR/api" $ADDRESS 6443 "$@"
 	ready server
 }
 
@@ -35,7 +37,9 @@ ctl() { "$HERE/../cluster/apiserver.py" ctl "$DIR/api" "$@"; }
 
 # reflect [WORD...]: of node a, with short times.
 reflect() {
-	spawn reflect in_node sh -c "exec '$BUILD/tests/tools/reflect' https://127.0.0.1:6443 '$DIR/api' a retry=100 $* \
+	local host=$ADDRESS
+	[[ $host != *:* ]] || host=[$host]
+	spawn reflect in_node sh -c "exec '$BUILD/tests/tools/reflect' https://$host:6443 '$DIR/api' a retry=100 $* \
 		<>'$DIR/commands'"
 	ready reflect
 }
@@ -254,7 +258,7 @@ no_cidrs() {
 	reflect absent=1500
 	shows "services 10.96.0.5/32"
 	same "$(state servicecidr errors) $(state servicecidr absent)" "0 1"
-	troubles "list servicecidrs\|servicecidr: HTTP $2"
+	troubles "servicecidr: list servicecidrs: HTTP $2"
 	same "$(grep -c '^trouble servicecidr' "$DIR/reflect")" 1
 	within 10 called "^list networking.k8s.io servicecidrs - - $2" 4
 	same "$(grep -c '^trouble servicecidr' "$DIR/reflect")" 1
@@ -332,7 +336,7 @@ no_cidrs() {
 @test "silence: a watch is given up and begun anew; nothing else waits" {
 	up silence=700
 	ctl silence on
-	troubles 'watch nodes: nothing heard for 7..\|watch nodes: nothing heard for [0-9]* ms'
+	troubles 'watch nodes: nothing heard for [0-9]* ms'
 	put_b
 	start=${EPOCHREALTIME/./}
 	state node watching
@@ -384,10 +388,10 @@ no_cidrs() {
 	up
 	finish $PID_server
 	troubles 'watch nodes: '
-	server_up
+	server_up 5000
 	put_b
-	for _ in {1..5}; do ctl compact; done	# beyond the versions that the old one gave
 	shows "nodes $b"
+	troubles 'watch nodes: .*410: too old resource version'
 }
 
 @test "only the CA of the file is believed, as it is now" {
@@ -405,22 +409,54 @@ no_cidrs() {
 
 @test "a certificate of another address is refused" {
 	server_up
-	in_node ip addr add 127.0.0.2/8 dev lo
 	finish $PID_server
-	spawn server in_node "$HERE/../cluster/apiserver.py" serve "$DIR/api" 127.0.0.2 6443
-	ready server
-	in_node sh -c "'$BUILD/tests/tools/reflect' https://127.0.0.2:6443 '$DIR/api' a retry=100 <>'$DIR/commands'" \
-		>"$DIR/reflect" 2>&1 3>&- &
-	PIDS+=($!)
+	ADDRESS=127.0.0.2
+	server_up
+	put_a
+	reflect
 	troubles "list nodes: SSL: no alternative certificate subject name matches target host name '127.0.0.2'"
+	same "$(calls .)" 0
+}
+
+@test "over IPv6" {
+	ADDRESS=::1
+	server_up
+	put_a
+	reflect
+	shows "nodes $a"
+}
+
+@test "a name server that is silent keeps nobody waiting" {
+	echo 'nameserver 127.0.0.1' >"$DIR/resolv.conf"
+	in_node mount --bind "$DIR/resolv.conf" /etc/resolv.conf
+	spawn names in_node python3 -c 'import socket, time
+names = socket.socket(type=socket.SOCK_DGRAM)
+names.bind(("127.0.0.1", 53))
+print("ready", flush=True)
+names.recv(1)
+print("asked", flush=True)
+time.sleep(1000)'
+	ready names
+	server_up
+	ADDRESS=api.example
+	reflect connect=1000
+	within 5 grep -q asked "$DIR/names"
+	start=${EPOCHREALTIME/./}
+	same "$(state node synced)" 0
+	[[ $((${EPOCHREALTIME/./} - start)) -lt 500000 ]] || fail "an answer took $((${EPOCHREALTIME/./} - start)) us"
+	troubles 'list nodes: Resolving timed out'
+	start=${EPOCHREALTIME/./}
 	tell quit
+	wait $PID_reflect
+	[[ $((${EPOCHREALTIME/./} - start)) -lt 1000000 ]] || fail "its end took $((${EPOCHREALTIME/./} - start)) us"
+	unset PID_reflect
 }
 
 @test "the condition is set, once, however long it takes" {
 	server_up
 	reflect
 	tell available
-	troubles 'set condition NetworkUnavailable: HTTP 404: nodes \\"a\\" not found\|set condition NetworkUnavailable: HTTP 404'
+	troubles 'set condition NetworkUnavailable: HTTP 404: nodes "a" not found'
 	put_a
 	within 10 called '^patch - nodes status a 200' 1
 	same "$(ctl get nodes a | jq -c '[.status.conditions[] | {type, status, reason}]')" \

@@ -92,6 +92,7 @@ static void what_cannot_be_json_is_an_error(void **state)
 		const char *text, *says;
 	} cases[] = {
 		{ "404 page not found", "no JSON begins with '4'" },
+		{ "\x16\x03", "no JSON begins with '?'" },
 		{ "null", "no JSON begins with 'n'" },
 		{ "\"a\"", "no JSON begins with '\"'" },
 		{ "[{}]", "a list, not an object" },
@@ -105,7 +106,8 @@ static void what_cannot_be_json_is_an_error(void **state)
 		struct scan scan = { .each = hear };
 		struct err err = { 0 };
 
-		assert_int_equal(feed(&scan, cases[i].text, strlen(cases[i].text), 1, &err), -EBADMSG);
+		assert_int_equal(feed(&scan, cases[i].text, strlen(cases[i].text), 1, &err), -EINVAL);
+		assert_int_equal(err.code, CNI_DECODE);
 		if (!strstr(err.msg, cases[i].says))
 			fail_msg("'%s': '%s'", cases[i].text, err.msg);
 		/* and after that, another stream is */
