@@ -134,6 +134,7 @@ up() {
 	same "$(state node events)" 4
 	same "$(grep -c ^nodes "$DIR/reflect")" 4
 	same "$(state node lists) $(state node errors) $(state node bad)" "1 0 0"
+	same "$(last changes)" "changes 9"	# three lists, and each of the above but the heartbeat
 }
 
 @test "lists come in pages" {

@@ -32,6 +32,7 @@ static struct loop loop;
 static struct cluster cluster;
 static struct kube kube;
 static bool counts;
+static unsigned int changes; /* calls of on_change() */
 static __u64 begun;
 
 struct text {
@@ -145,12 +146,14 @@ static void show_state(void)
 		       kind_name(kind), s.synced, s.watching, s.absent, s.lists, s.events, s.errors,
 		       s.bad);
 	}
+	printf("changes %u\n", changes);
 	printf("available %d\n", kube.available);
 }
 
 static void on_change(void *data)
 {
 	(void)data;
+	changes++;
 	if (counts)
 		show_counts();
 	else
