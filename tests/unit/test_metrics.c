@@ -143,6 +143,27 @@ static void every_series_is_there_from_the_start(void **state)
 	assert_line("ctnat_watch_last_event_timestamp_seconds{resource=\"nodes\"} 0.000");
 }
 
+static void the_readme_knows_every_name(void **state)
+{
+	static char readme[1 << 18];
+	FILE *file = fopen("README.md", "r");
+
+	(void)state;
+	assert_non_null(file);
+	readme[fread(readme, 1, sizeof(readme) - 1, file)] = '\0';
+	fclose(file);
+	render();
+	for (char *at = strstr(text, "# TYPE "); at; at = strstr(at + 1, "# TYPE ")) {
+		char name[128];
+
+		assert_int_equal(sscanf(at, "# TYPE %126s", name + 1), 1);
+		name[0] = '`';
+		strcat(name, "`");
+		if (!strstr(readme, name))
+			fail_msg("%s is not in README.md", name);
+	}
+}
+
 static void what_is_given_is_told(void **state)
 {
 	(void)state;
@@ -200,6 +221,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(label_values_are_escaped, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(every_line_is_of_the_format, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(every_series_is_there_from_the_start, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_readme_knows_every_name, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_given_is_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(ranges_have_a_size, set_up, tear_down),
 	};
