@@ -18,7 +18,6 @@
 #include "agent/chained.h"
 #include "agent/loop.h"
 #include "base/cleanup.h"
-#include "base/parse.h"
 #include "conf/json.h"
 #include "conf/version.h"
 #include "kern/program.h"

@@ -10,8 +10,8 @@
  *
  * Versions: of those that the template lists, those that every plugin of the result speaks; if that
  * is none, all that we speak and that are older. `cniVersion` is the template's if it can be, else
- * the newest: containerd up to 1.7 reads no other key and refuses 1.1.0, newer ones choose from
- * `cniVersions`.
+ * the newest up to 1.0.0: containerd up to 1.7 reads no other key and refuses 1.1.0, newer ones
+ * choose from `cniVersions`.
  *
  * Compared are values, not bytes: whoever formats the file does not make us write it again.
  */
@@ -323,7 +323,10 @@ static int write_versions(cJSON *list, const cJSON *template,
 	const char *one = versions->list[versions->n - 1];
 
 	for (size_t i = 0; i < versions->n; i++)
-		if (wanted && !version_compare(versions->list[i], wanted))
+		if (version_compare(versions->list[i], "1.0.0") <= 0)
+			one = versions->list[i];
+	for (size_t i = 0; wanted && i < versions->n; i++)
+		if (!version_compare(versions->list[i], wanted))
 			one = versions->list[i];
 	if (set_key(list, "cniVersion", cJSON_CreateString(one)))
 		return -ENOMEM;

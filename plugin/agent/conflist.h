@@ -13,7 +13,7 @@
 #include "base/err.h"
 
 struct conflist_text {
-	char *text; /* NULL: there is none */
+	char *text; /* NULL: there is none; else a NUL comes behind it */
 	size_t len;
 };
 

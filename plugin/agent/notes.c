@@ -11,7 +11,14 @@ void notes_clear(struct notes *notes)
 	notes->text[0] = '\0';
 }
 
-/* A line is there as a whole or not at all. */
+static bool is_there(const struct notes *notes, const char *line)
+{
+	const char *at = strstr(notes->text, line);
+
+	return at && at < line && (at == notes->text || at[-1] == '\n');
+}
+
+/* A line is there once and as a whole, or not at all. */
 void notes_add(struct notes *notes, const char *fmt, ...)
 {
 	size_t room = sizeof(notes->text) - notes->used;
@@ -27,7 +34,10 @@ void notes_add(struct notes *notes, const char *fmt, ...)
 		return;
 	}
 	strcpy(at + n, "\n");
-	notes->used += (size_t)n + 1;
+	if (is_there(notes, at))
+		*at = '\0';
+	else
+		notes->used += (size_t)n + 1;
 }
 
 bool notes_equal(const struct notes *a, const struct notes *b)

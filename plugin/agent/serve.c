@@ -57,35 +57,34 @@ struct serve {
 
 /* ---- pages ----------------------------------------------------------------------------------- */
 
+static void refuse(struct serve_page *page, unsigned int status, const char *why)
+{
+	page->status = status;
+	page->text = strdup(why);
+	page->len = strlen(why);
+}
+
 static void make_page(const struct serve *serve, const char *method, const char *path,
 		      struct serve_page *page)
 {
-	*page = (struct serve_page){ .status = MHD_HTTP_OK, .type = PLAIN_TEXT };
-	if (strcmp(method, MHD_HTTP_METHOD_GET) && strcmp(method, MHD_HTTP_METHOD_HEAD)) {
-		page->status = MHD_HTTP_METHOD_NOT_ALLOWED;
-		page->text = strdup("only GET and HEAD\n");
-	} else {
-		const struct serve_path *found = NULL;
+	const struct serve_path *p = serve->paths, *end = p + serve->n_paths;
 
-		for (size_t i = 0; i < serve->n_paths && !found; i++)
-			if (!strcmp(path, serve->paths[i].path))
-				found = &serve->paths[i];
-		if (found) {
-			found->fn(found->data, page);
-			return;
-		}
-		page->status = MHD_HTTP_NOT_FOUND;
-		page->text = strdup("no such page\n");
-	}
-	page->len = page->text ? strlen(page->text) : 0;
+	while (p < end && strcmp(path, p->path))
+		p++;
+	if (strcmp(method, MHD_HTTP_METHOD_GET) && strcmp(method, MHD_HTTP_METHOD_HEAD))
+		refuse(page, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+	else if (p == end)
+		refuse(page, MHD_HTTP_NOT_FOUND, "no such page\n");
+	else
+		p->fn(p->data, page);
 }
 
 static enum MHD_Result answer(void *data, struct MHD_Connection *connection, const char *url,
 			      const char *method, const char *version, const char *upload,
 			      size_t *upload_len, void **state)
 {
+	struct serve_page page = { .status = MHD_HTTP_OK, .type = PLAIN_TEXT };
 	struct MHD_Response *response;
-	struct serve_page page;
 	enum MHD_Result ret;
 
 	(void)version;
