@@ -122,11 +122,12 @@ talks() {
 	done
 }
 
+# all_talk: of each pair, one asks the other.
 all_talk() {
 	local from to
 	for from in $NODES; do
 		for to in $NODES; do
-			[[ $from == "$to" ]] || talks "$from" "$to"
+			[[ ! $from < $to ]] || talks "$from" "$to"
 		done
 	done
 }
