@@ -44,8 +44,7 @@ static void metrics(void *data, struct serve_page *page)
 static void large(void *data, struct serve_page *page)
 {
 	(void)data;
-	page->text = malloc(LARGE);
-	memset(page->text, 'x', LARGE);
+	page->text = calloc(1, LARGE);
 	page->len = LARGE;
 }
 
