@@ -311,3 +311,44 @@ take_off() {
 	in_n n1 nft delete table ip filter
 	within 3 grep -q 'firewall: all is well again' "$DIR/n1/log"
 }
+
+# allowed: what the ClusterRole allows, as "VERB RESOURCE", one a line.
+allowed() {
+	awk '/^ *resources:/ { gsub(/[][,]/, " "); resource = $2 }
+		/^ *verbs:/ { gsub(/[][,]/, " "); for (i = 2; i <= NF; i++) print $i, resource }' "$HERE/../../deploy/base/rbac.yaml" | sort -u
+}
+
+# called: what the API server was asked, likewise.
+called() { api log | awk '{ print tolower($1), $4 == "-" ? $3 : $3 "/" $4 }' | sort -u; }
+
+@test "the calls that are made are those that the ClusterRole allows: no more, no fewer" {
+	cluster_up n1
+	serves n1
+	is_marked() { [[ $(api get nodes n1 | jq -r '.status.conditions[] | select(.type == "NetworkUnavailable") | .status') == False ]]; }
+	within 5 is_marked
+	diff <(allowed) <(called)
+}
+
+@test "ctnatd says how it is: health, readiness, metrics" {
+	local metrics
+	cluster_up
+	api fail 503 on nodes
+	node n1
+	object n1 | api put nodes -
+	agent n1
+	within 5 page n1 /healthz
+	not page n1 /readyz
+	grep -q 'routes: the API server' <(page n1 /readyz || true)
+	api fail 503 off nodes
+	serves n1
+	page n1 /readyz
+	cpod n1 pod
+	asks n1 pod udp $SERVER4
+	metrics=$(page n1 /metrics)
+	grep -qx 'ctnat_datapath_packets_total{reason="inserted"} 1' <<<"$metrics"
+	grep -qx 'ctnat_base_whole 1' <<<"$metrics"
+	grep -qx 'ctnat_watch_connected{resource="nodes"} 1' <<<"$metrics"
+	grep -qE '^ctnat_addresses\{range="10.244.1.0/24",state="used"\} 1$' <<<"$metrics"
+	grep -qE '^ctnat_operations_total\{verb="ADD",code="0"\} 1$' <<<"$metrics"
+	[[ ! -x $BUILD/promtool ]] || "$BUILD/promtool" check metrics <<<"$metrics"
+}

@@ -189,6 +189,14 @@ serve_in() {
 	within 5 grep -q ready "$DIR/$1/$2.server"
 }
 
+# page NODE PATH: of its ctnatd.
+page() { in_n "$1" python3 -IS -c 'import sys, urllib.request, urllib.error
+try:
+    print(urllib.request.urlopen("http://127.0.0.1:10244" + sys.argv[1], timeout=5).read().decode(), end="")
+except urllib.error.HTTPError as error:
+    print(error.read().decode(), end="")
+    sys.exit(1)' "$2"; }
+
 # ---- the end -----------------------------------------------------------------------------------------
 
 cluster_down() {
