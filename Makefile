@@ -6,7 +6,8 @@
 #   make fuzz         60 s each       sudo make bench   a packet's cost beside nftables and iptables
 #   sudo make bench-cni   ADD and DEL beside the reference plugins
 #   sudo make bench-scale 250 pods with 5,000 flows for a minute: is anything lost?
-#   sudo make test-cluster    three nodes with ctnatd, and an API server
+#   sudo make test-cluster    three nodes with ctnatd, and an API server: all of it, with a thousand changes
+#   sudo make bench-cluster   ctnatd with 5,000 nodes and 10,000 services
 #   sudo make test-integrity  1 GB for each kind of flow and each offload, compared at both ends
 #   sudo make image   the container image, with buildah; sudo make test-image  runs it as the manifests say
 #   make install      below DESTDIR   sudo make deps    installs what tests/deps lists
@@ -16,7 +17,7 @@
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables --jobs=$(shell nproc)
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check test demo test-integrity bench bench-cni bench-scale fuzz image test-image install clean deps force
+.PHONY: all check test demo test-cluster test-integrity bench bench-cni bench-cluster bench-scale fuzz image test-image install clean deps force
 export PATH := $(PATH):/usr/sbin:/sbin
 
 B         := build
@@ -35,7 +36,7 @@ bpfflags  = -g -O2 -target bpf -mcpu=v3 -Wall -Wextra -Werror -MMD -MP -Ibpf -I/
 libs      = -Wl,--as-needed $(shell pkg-config --libs libbpf libmnl libnftnl libcjson libcurl libmicrohttpd)
 
 # Goals that promise to install what they lack do so before the first compiler runs; a plain `make` changes no system.
-deps := $(if $(filter deps demo test test-cluster test-integrity bench bench-cni bench-scale fuzz,$(MAKECMDGOALS)),$B/.deps)
+deps := $(if $(filter deps demo test test-cluster test-integrity bench bench-cni bench-cluster bench-scale fuzz,$(MAKECMDGOALS)),$B/.deps)
 
 Q   := $(if $(V),,@)
 say  = $(if $(V),,@printf '  %-7s %s\n' $1 $@)
@@ -133,8 +134,12 @@ $B/promtool: | $(deps)
 
 check: $(unit)
 	$(Q)BUILD=$O tests/run tests/lint/*.bats $(unit)
-test: all $(variants) $(unit) $(priv) $(tools)
-	$(Q)BUILD=$O tests/run tests/lint/*.bats $(unit) $(priv) tests/e2e/*.bats tests/deploy/manifests.bats
+test: all $(variants) $(unit) $(priv) $(tools) $B/promtool
+	$(Q)BUILD=$O tests/run tests/lint/*.bats $(unit) $(priv) tests/e2e/*.bats tests/deploy/manifests.bats tests/cluster/cluster.bats
+test-cluster: all $(variants) $(tools)
+	$(Q)BUILD=$O FILE_TIMEOUT=1800 tests/run tests/cluster/cluster.bats tests/cluster/agent.bats
+bench-cluster: all
+	$(Q)BUILD=$O bats tests/cluster/scale.bats
 test-integrity: all $(tools)
 	$(Q)BUILD=$O LONG=1 BYTES=1000000000 FILE_TIMEOUT=7200 tests/run tests/e2e/integrity.bats
 demo: all
