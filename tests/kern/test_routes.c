@@ -47,12 +47,12 @@ static void sh(const char *command)
 		fail_msg("%s", command);
 }
 
-/* Everything that happens to addresses, neighbours and routes. (Of links, the kernel also tells a
- * little later what their carrier is.) */
+/* What happens to neighbours and routes, and to IPv4's addresses. Of a link's carrier, and of what
+ * becomes of an IPv6 address, the kernel tells when it has time. */
 static int open_monitor(void)
 {
-	const unsigned int groups = RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
-				    RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
+	const unsigned int groups =
+		RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
 	int size = 64 << 20;
 
 	monitor = mnl_socket_open(NETLINK_ROUTE);
@@ -60,6 +60,14 @@ static int open_monitor(void)
 		return -1;
 	return setsockopt(mnl_socket_get_fd(monitor), SOL_SOCKET, SO_RCVBUFFORCE, &size,
 			  sizeof(size));
+}
+
+static bool counts(const struct nlmsghdr *nlh, unsigned int type)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+	bool is_route = nlh->nlmsg_type == RTM_NEWROUTE || nlh->nlmsg_type == RTM_DELROUTE;
+
+	return type ? nlh->nlmsg_type == type : !is_route || rtm->rtm_table != RT_TABLE_LOCAL;
 }
 
 /* How many messages of that type (0: of any) came since the last call. */
@@ -74,7 +82,7 @@ static unsigned int heard(unsigned int type)
 	while ((n = recv(mnl_socket_get_fd(monitor), buf, sizeof(buf), MSG_DONTWAIT)) > 0) {
 		left = (int)n;
 		for (nlh = (void *)buf; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
-			count += !type || nlh->nlmsg_type == type;
+			count += counts(nlh, type);
 	}
 	assert_int_equal(errno, EAGAIN);	/* nothing was lost */
 	return count;
@@ -410,6 +418,19 @@ static void a_way_changes_without_a_gap(void **state)
 	assert_prints("bridge fdb show dev ctnat.vx | cut -d' ' -f3", "198.51.100.22\n");
 }
 
+/* The type of the next message that is not of IPv6, which has business of its own; 0: there is none. */
+static unsigned int next_heard(void)
+{
+	char buf[32768] __attribute__((aligned(8)));
+	const struct nlmsghdr *nlh = (void *)buf;
+
+	do
+		if (recv(mnl_socket_get_fd(monitor), buf, sizeof(buf), MSG_DONTWAIT) <= 0)
+			return 0;
+	while (*(const unsigned char *)mnl_nlmsg_get_payload(nlh) == AF_INET6);
+	return nlh->nlmsg_type;
+}
+
 /* The forwarding entry and the neighbour are there before the route leads to them, and go after it. */
 static void nothing_leads_nowhere(void **state)
 {
@@ -418,7 +439,6 @@ static void nothing_leads_nowhere(void **state)
 		/* before it goes, a neighbour becomes a failed one */
 		{ RTM_NEWROUTE, RTM_NEWNEIGH, RTM_DELNEIGH, RTM_DELNEIGH },
 	};
-	char buf[32768] __attribute__((aligned(8)));
 
 	(void)state;
 	node("a", "192.0.2.11 10.244.2.0/24");
@@ -428,11 +448,9 @@ static void nothing_leads_nowhere(void **state)
 		peers[0].cloud = !round;
 		heard(0);
 		apply_ok(OVERLAY_AUTO);
-		for (size_t i = 0; i < 4 && order[round][i]; i++) {
-			assert_true(recv(mnl_socket_get_fd(monitor), buf, sizeof(buf), MSG_DONTWAIT) > 0);
-			assert_int_equal(((struct nlmsghdr *)buf)->nlmsg_type, order[round][i]);
-		}
-		assert_int_equal(heard(0), 0);
+		for (size_t i = 0; i < 4 && order[round][i]; i++)
+			assert_int_equal(next_heard(), order[round][i]);
+		assert_int_equal(next_heard(), 0);
 	}
 }
 
