@@ -140,33 +140,52 @@ static int list_entries(struct nl *rt, int ifindex, struct kernel *out, struct e
 
 /* ---- one after the other --------------------------------------------------------------------- */
 
+static int list_all(struct nl *rt, struct wanted *wanted, int ifindex, struct kernel *out,
+		    struct err *err)
+{
+	int ret = list_routes(rt, wanted, &out->routes, err);
+
+	if (!ret && ifindex)
+		ret = list_entries(rt, ifindex, out, err);
+	if (ret < 0)
+		return ret;
+	list_sort(&kind_route, &out->routes);
+	list_sort(&kind_neigh, &out->neighs);
+	list_sort(&kind_entry, &out->entries);
+	return 0;
+}
+
+/* Without the device that is wanted (ifindex 0) nothing is deleted, lest it be what leads to it. */
+static void send_difference(const struct kernel *have, const struct wanted *wanted, int ifindex,
+			    struct rtnl_batch *batch)
+{
+	const struct list want_routes = { wanted->routes, wanted->n_routes };
+	const struct list want_neighs = { wanted->neighs, wanted->n_neighs };
+	const struct list want_entries = { wanted->entries, wanted->n_entries };
+
+	set_missing(&kind_entry, &have->entries, &want_entries, batch, ifindex);
+	set_missing(&kind_neigh, &have->neighs, &want_neighs, batch, ifindex);
+	set_missing(&kind_route, &have->routes, &want_routes, batch, ifindex);
+	rtnl_batch_flush(batch);
+	if (wanted->overlay && !ifindex)
+		return;
+	delete_unwanted(&kind_route, &have->routes, &want_routes, batch, ifindex);
+	delete_unwanted(&kind_neigh, &have->neighs, &want_neighs, batch, ifindex);
+	delete_unwanted(&kind_entry, &have->entries, &want_entries, batch, ifindex);
+}
+
 static int settle(struct nl *rt, struct wanted *wanted, int ifindex, unsigned int *changes,
 		  struct err *err)
 {
 	_cleanup_free_ struct rtnl_batch *batch = malloc(sizeof(*batch));
-	struct list want_neighs = { wanted->neighs, wanted->n_neighs };
-	struct list want_entries = { wanted->entries, wanted->n_entries };
 	struct kernel have = { .routes.n = 0 };
-	struct list want_routes;
 	int ret = batch ? 0 : err_set(err, -ENOMEM, "change routes");
 
 	if (!ret)
-		ret = list_routes(rt, wanted, &have.routes, err);
-	if (!ret && ifindex)
-		ret = list_entries(rt, ifindex, &have, err);
+		ret = list_all(rt, wanted, ifindex, &have, err);
 	if (!ret) {
-		want_routes = (struct list){ wanted->routes, wanted->n_routes };
-		list_sort(&kind_route, &have.routes);
-		list_sort(&kind_neigh, &have.neighs);
-		list_sort(&kind_entry, &have.entries);
 		rtnl_batch_begin(batch, rt);
-		set_missing(&kind_entry, &have.entries, &want_entries, batch, ifindex);
-		set_missing(&kind_neigh, &have.neighs, &want_neighs, batch, ifindex);
-		set_missing(&kind_route, &have.routes, &want_routes, batch, ifindex);
-		rtnl_batch_flush(batch);
-		delete_unwanted(&kind_route, &have.routes, &want_routes, batch, ifindex);
-		delete_unwanted(&kind_neigh, &have.neighs, &want_neighs, batch, ifindex);
-		delete_unwanted(&kind_entry, &have.entries, &want_entries, batch, ifindex);
+		send_difference(&have, wanted, ifindex, batch);
 		ret = rtnl_batch_end(batch, err);
 		*changes += batch->messages;
 	}
@@ -214,8 +233,8 @@ static int carry_out(struct nl *rt, struct wanted *wanted, int *ifindex, unsigne
 	if (wanted->overlay)
 		ret = overlay_ensure(rt, &wanted->device, ifindex, err);
 	name_device(wanted, *ifindex);
-	next = *ifindex ? settle_overlay(rt, wanted, *ifindex, changes, ret ? NULL : err) :
-			  settle(rt, wanted, 0, changes, ret ? NULL : err);
+	next = *ifindex ? settle_overlay(rt, wanted, *ifindex, changes, ret ? NULL : err)
+			: settle(rt, wanted, 0, changes, ret ? NULL : err);
 	ret = ret ? ret : next;
 	return ret || wanted->overlay ? ret : overlay_remove(rt, err);
 }
