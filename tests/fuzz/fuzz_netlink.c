@@ -95,7 +95,7 @@ static void hear_neigh(const void *buf, size_t len)
 
 static void hear_neighs(const void *buf, size_t len)
 {
-	struct neigh_dump dump = { .entries.size = sizeof(struct neigh), .ifindex = 2 };
+	struct neigh_dump dump = { .entries.size = sizeof(struct neigh), .ifindex = 4 };
 
 	hear(buf, len, neigh_collect, neigh_restart, &dump);
 	free(dump.entries.items);
@@ -112,9 +112,9 @@ static void hear_vxlan(const void *buf, size_t len)
  * entry, for one that names none would flush the table. */
 static void hear_entries(const void *buf, size_t len, int family)
 {
-	static const __u8 pod[sizeof(struct addr)] = { 10, 244, 1, 5 };
-	struct addr addr = addr_from_bytes(family, pod);
-	struct sweep sweep = { .addr = &addr, .doomed.size = sizeof(struct doomed) };
+	static const __u8 bytes[sizeof(struct addr)] = { 10, 244, 1, 5 };
+	struct addr addr = addr_from_bytes(family, bytes);
+	struct sweep sweep = { .aim = &pod, .addr = &addr, .doomed.size = sizeof(struct doomed) };
 
 	hear(buf, len, sweep_entry, sweep_restart, &sweep);
 	for (size_t i = 0; i < sweep.doomed.n; i++) {
