@@ -158,6 +158,7 @@ run-$B/fuzz/%: $B/fuzz/%
 image:
 	$(Q)BUILD=$O deploy/image/build '$(VERSION)'
 test-image: image
+	$(Q)tests/deps podman runc
 	$(Q)BUILD=$O tests/run tests/deploy/container.bats
 
 # ---- the rest ---------------------------------------------------------------------------------------

@@ -11,58 +11,36 @@
 cd "$BATS_TEST_DIRNAME/../.." || exit
 
 setup_file() {
-	local image=$BUILD/image/ctnat.oci.tar tool
-	[[ -e $image ]] || { export WHY="no image: sudo make image"; return; }
-	for tool in podman runc; do
-		command -v $tool >/dev/null || { export WHY="no $tool: apt-get install --no-install-recommends podman runc"; return; }
-	done
-	export STORE=$BATS_FILE_TMPDIR/podman CGROUP=ctnat-test-$$
-	podman_ load -q -i "$image" >/dev/null
-	tests/deploy/render deploy/base >"$BATS_FILE_TMPDIR/base.json"
-	tests/deploy/render deploy/uninstall >"$BATS_FILE_TMPDIR/uninstall.json"
+	load podman
+	image_up
 }
-
 teardown_file() {
-	[[ -z ${WHY-} ]] || return 0
-	find /sys/fs/cgroup -depth -type d -path "*/$CGROUP*" -exec rmdir {} +
+	load podman
+	image_down
 }
 
 setup() {
 	[[ -z ${WHY-} ]] || skip "$WHY"
-	load ../e2e/lib
+	load ../cluster/lab
+	load podman
 	CTNAT=$BUILD/image/rootfs/usr/local/lib/ctnat/ctnat CTNATCTL=$BUILD/image/rootfs/usr/local/sbin/ctnatctl
-	CONTAINER=
-	node_up
-	ROOT=$DIR/root		# where the node's directories are, of a node that is no machine
-	{
-		echo 'mount --make-rshared /'	# as systemd does
-		cgroups
-	} | in_node sh -e
 }
 
 teardown() {
 	[[ -z ${WHY-} ]] || return 0
-	[[ -z $CONTAINER ]] || { kill -KILL "$CONTAINER"; within 10 not kill -0 "$CONTAINER"; }
-	node_down
+	if [[ ${#N[@]} -gt 0 ]]; then
+		containers_down
+		cluster_down
+	elif [[ -n $NODE ]]; then
+		node_down
+	fi
 }
 
-# The node has a /sys of its own, in which the machine's cgroups are mounted once more: runtimes insist on them.
-cgroups() {
-	awk '$3 == "tmpfs" && $2 == "/sys/fs/cgroup" { print "mount -t tmpfs cgroup " $2 }
-		$3 == "cgroup" {
-			options = $4; sub(/^rw,(relatime,)?/, "", options)
-			print "mkdir -p " $2 "; mount -t cgroup -o " options " cgroup " $2
-		}
-		$3 == "cgroup2" && $2 == "/sys/fs/cgroup" { print "mount -t cgroup2 cgroup2 " $2 }' /proc/self/mounts
-}
-
-# podman_ [in_node] ARGUMENT...
-podman_() {
-	local where=()
-	[[ $1 != in_node ]] || { where=(nsenter -t "$NODE" --net --mount); shift; }
-	CONTAINERS_CONF=$BATS_TEST_DIRNAME/containers.conf "${where[@]}" timeout -k 5 60 podman \
-		--root "$STORE" --runroot "$STORE.run" --tmpdir "$STORE.tmp" \
-		--storage-driver vfs --runtime runc --cgroup-manager cgroupfs --events-backend none "$@"
+# one_node: without a cluster. Its directories are not the machine's, but below ROOT.
+one_node() {
+	node_up
+	ROOT=$DIR/root
+	as_machine "$NODE"
 }
 
 # as MANIFEST CONTAINER [WITHOUT...]: what podman is told, in ARGS; without these capabilities.
@@ -83,8 +61,8 @@ instead() {
 	ARGS=("${ARGS[@]:0:i}" --entrypoint="[\"$1\"]" "${ARGS[i + 1]}" "${@:2}")
 }
 
-# run_it [OPTION...]: in the node, with these options of podman besides.
-run_it() { podman_ in_node run --rm --pull never -i --cgroup-parent "/$CGROUP" "$@" "${ARGS[@]}"; }
+# run_it [OPTION...]: that container in the node, with these options of podman besides.
+run_it() { podman_run "$NODE" --rm -i "$@" "${ARGS[@]}"; }
 
 # add [WITHOUT...]: the plugin makes the node's base state, and a pod, with the rights that ctnatd has. (The plugin sets sysctls where
 # they always are; ctnatd is told where they can be set.)
@@ -97,16 +75,57 @@ add() {
 level() { in_node "$CTNATCTL" status -o json | jq -r .datapath; }
 SECCOMP=()
 
-@test "ctnatd has the rights and mounts that the DaemonSet gives it" {
-	as base ctnatd
-	podman_ in_node run --rm --detach --pull never --cgroup-parent "/$CGROUP" --pidfile "$DIR/pid" "${ARGS[@]}" >/dev/null
-	CONTAINER=$(<"$DIR/pid")
-	within 5 grep -qx ctnatd "/proc/$CONTAINER/comm"
+@test "three nodes, whose ctnatd are containers as the DaemonSet says, are a network" {
+	local a b
+	cluster_up n1 n2 n3
+	serves n1 n2 n3
+	for a in n1 n2 n3; do cpod $a pod; done
+	for a in n1 n2 n3; do
+		serve_in $a pod
+		for b in n1 n2 n3; do
+			[[ $a == "$b" ]] || reaches $a pod "${P4[$b/pod]}" "${P6[$b/pod]}"
+		done
+		same "$(asks $a pod tcp $SERVER4)" "${N4[$a]}"
+		same "$(asks $a pod udp $SERVER6)" "${N6[$a]}"
+		same "$(in_n $a "$CTNATCTL" status -o json | jq -r .datapath)" full
+	done
+	same "$(asks n1 pod tcp "${P4[n2/pod]}")" "${P4[n1/pod]}"
 
-	# what the process has, in numbers of linux/capability.h: NET_ADMIN 12, SYS_ADMIN 21, PERFMON 38, BPF 39
+	# what they asked of the API server is what they may ask
+	diff <(api log | awk '{ print $1, $3 ($4 == "-" ? "" : "/" $4) }' | sort -u) tests/cluster/calls.expected
+	# the plugin that they installed is the image's
+	cmp "$DIR/n1/bin/ctnat" "$CTNAT"
+}
+
+# get NODE PATH: the page, with its status as the last line, if the DaemonSet's port is where it is.
+get() {
+	in_n "$1" /usr/bin/python3 -IS -c 'import sys, urllib.request, urllib.error
+try: answer = urllib.request.urlopen(sys.argv[1], timeout=5)
+except urllib.error.HTTPError as error: answer = error
+print(answer.read().decode(), answer.status, sep="\n")' "http://127.0.0.1:$PROBE_PORT$2"
+}
+
+@test "ctnatd answers the DaemonSet's probes, and has the metrics that the dashboard shows" {
+	local path PROBE_PORT
+	cluster_up n1
+	serves n1
+	PROBE_PORT=$(jq '.[] | select(.kind == "DaemonSet") | .spec.template.spec.containers[].ports[].containerPort' "$BATS_FILE_TMPDIR/base.json")
+	for path in $(jq -r '.[] | select(.kind == "DaemonSet") | .spec.template.spec.containers[] |
+		.startupProbe, .livenessProbe, .readinessProbe | .httpGet.path' "$BATS_FILE_TMPDIR/base.json"); do
+		same "$(get n1 "$path" | tail -n 1)" 200 "$path"
+	done
+	diff <(sort tests/deploy/metrics.expected) <(get n1 /metrics | awk '$2 == "TYPE" { print $3 }' | sort)
+}
+
+@test "ctnatd has the rights and mounts that the DaemonSet gives it" {
+	cluster_up n1
+	serves n1
+	local pid=${AGENT[n1]}
+
+	# in numbers of linux/capability.h: NET_ADMIN 12, SYS_ADMIN 21, PERFMON 38, BPF 39
 	local wanted
 	wanted=$(printf '%016x' $((1 << 12 | 1 << 21 | 1 << 38 | 1 << 39)))
-	diff - <(grep -E '^Cap(Eff|Prm|Bnd|Amb|Inh)|^Seccomp:|^Uid' "/proc/$CONTAINER/status" | tr '\t' ' ') <<-EOT
+	diff - <(grep -E '^Cap(Eff|Prm|Bnd|Amb|Inh)|^Seccomp:|^Uid' "/proc/$pid/status" | tr '\t' ' ') <<-EOT
 		Uid: 0 0 0 0
 		CapInh: 0000000000000000
 		CapPrm: $wanted
@@ -116,35 +135,55 @@ SECCOMP=()
 		Seccomp: 2
 	EOT
 	# the node's network, and no other of its namespaces
-	same "$(readlink "/proc/$CONTAINER/ns/net")" "$(readlink "/proc/$NODE/ns/net")"
-	[[ $(readlink "/proc/$CONTAINER/ns/pid") != "$(readlink /proc/self/ns/pid)" ]]
-	[[ $(readlink "/proc/$CONTAINER/ns/mnt") != "$(readlink "/proc/$NODE/ns/mnt")" ]]
+	same "$(readlink "/proc/$pid/ns/net")" "$(readlink "/proc/${N[n1]}/ns/net")"
+	[[ $(readlink "/proc/$pid/ns/pid") != "$(readlink /proc/self/ns/pid)" ]]
+	[[ $(readlink "/proc/$pid/ns/mnt") != "$(readlink "/proc/${N[n1]}/ns/mnt")" ]]
 
 	# read-only but for what it is there for
-	local inside=/proc/$CONTAINER/root path
-	for path in / /usr/local/sbin /etc/ctnat /etc /sys /proc/sys; do
-		run in_node findmnt -no OPTIONS -N "$CONTAINER" -T "$path"
+	local inside=/proc/$pid/root path
+	for path in / /usr/local/sbin /etc/ctnat /etc /sys /proc/sys /var/run/secrets/kubernetes.io/serviceaccount; do
+		run in_n n1 findmnt -no OPTIONS -N "$pid" -T "$path"
 		[[ $output == ro,* ]] || fail "$path is: $output"
 	done
-	for path in /opt/cni/bin /etc/cni/net.d /var/lib/ctnat; do
-		touch "$inside$path/it"
-		[[ -e $ROOT$path/it ]]
+	for path in opt/cni/bin etc/cni/net.d var/lib/ctnat; do
+		touch "$inside/$path/it"
+		[[ -e $DIR/n1/root/$path/it ]]
 	done
-	jq -e .overlay "$inside/etc/ctnat/ctnatd.json" >/dev/null
-	same "$(in_node stat -c %d:%i /sys/fs/bpf)" "$(stat -c %d:%i "$inside/sys/fs/bpf")" "bpffs"
-	# the node's sysctls, for writing there and not where they always are
-	in_node sh -c "echo 1 >$inside/host/proc/sys/net/ipv4/conf/eth0/rp_filter"
-	same "$(in_node sysctl -n net.ipv4.conf.eth0.rp_filter)" 1
-	not in_node sh -c "echo 0 >$inside/proc/sys/net/ipv4/conf/eth0/rp_filter" 2>/dev/null
+	same "$(in_n n1 stat -c %d:%i /sys/fs/bpf)" "$(stat -c %d:%i "$inside/sys/fs/bpf")" "bpffs"
+	# the node's sysctls can be set, and only there
+	in_n n1 sh -c "echo 1 >$inside/host/proc/sys/net/ipv4/conf/eth0/rp_filter"
+	same "$(in_n n1 sysctl -n net.ipv4.conf.eth0.rp_filter)" 1
+	not in_n n1 sh -c "echo 0 >$inside/proc/sys/net/ipv4/conf/eth0/rp_filter" 2>/dev/null
+}
+
+@test "the Job removes everything, and nothing while pods live" {
+	cluster_up n1
+	serves n1
+	cpod n1 pod
+	containers_down
+	local args
+	mapfile -d '' args < <(tests/deploy/podman_args.py "$BATS_FILE_TMPDIR/uninstall.json" ctnatd --root "$DIR/n1/root")
+	run podman_run "${N[n1]}" --rm "${args[@]}"
+	echo "$output"
+	[[ $status -ne 0 && $output == *'drain the pods first'* ]]
+	[[ -e $DIR/n1/bin/ctnat && -e $DIR/n1/net.d/10-ctnat.conflist ]]
+	ccni DEL n1 pod
+	podman_run "${N[n1]}" --rm "${args[@]}"
+	not in_n n1 nft list table inet ctnat 2>/dev/null
+	not in_n n1 test -e $BPFFS
+	same "$(our_routes n1)" ''
+	same "$(ls "$DIR/n1/bin" "$DIR/n1/net.d" "$DIR/n1/lib/ctnat")" "$(printf '%s\n' "$DIR/n1/bin:" portmap '' "$DIR/n1/lib/ctnat:" '' "$DIR/n1/net.d:")"
 }
 
 @test "the DaemonSet's rights are enough for the best level" {
+	one_node
 	netns a
 	add >/dev/null
 	same "$(level)" full
 }
 
 @test "each right is needed" {
+	one_node
 	netns a
 	not add NET_ADMIN
 	in_node "$CTNATCTL" uninstall --force
@@ -164,22 +203,11 @@ SECCOMP=()
 }
 
 @test "the init container mounts bpffs for the node where there is none, once" {
+	one_node
 	in_node umount /sys/fs/bpf
 	as base mount-bpffs
 	run_it
 	same "$(in_node stat -f -c %T /sys/fs/bpf)" bpf_fs
 	run_it
 	same "$(in_node grep -c ' /sys/fs/bpf bpf ' /proc/self/mounts)" 1
-}
-
-@test "the Job's rights are enough to remove everything" {
-	pod a
-	as uninstall ctnatctl
-	instead ctnatctl uninstall
-	run run_it
-	[[ $status -ne 0 && $output == *'drain the pods first'* ]]
-	cni DEL a
-	run_it --security-opt unmask=/proc/sys
-	not in_node nft list table inet ctnat 2>/dev/null
-	not in_node test -e $BPFFS
 }

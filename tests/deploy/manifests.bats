@@ -20,11 +20,15 @@ setup() {
 	[[ -z ${WHY-} ]] || skip "$WHY"
 }
 
-render() { tests/deploy/render "$1"; }
+render() {
+	local kept=$BATS_FILE_TMPDIR/${1//\//_}
+	[[ -e $kept ]] || { tests/deploy/render "$1" >"$kept.new" && mv "$kept.new" "$kept"; } || return
+	cat "$kept"
+}
 
 # component NAME: base and uninstall with that component on top.
 component() {
-	local dir=$BATS_TEST_TMPDIR/with-$1 up
+	local dir=$BATS_FILE_TMPDIR/with-$1 up
 	mkdir -p "$dir"
 	up=$(realpath --relative-to="$dir" deploy)
 	printf '%s\n' "resources: [$up/base, $up/uninstall]" "components: [$up/components/$1]" >"$dir/kustomization.yaml"
