@@ -17,7 +17,7 @@
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables --jobs=$(shell nproc)
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check test demo test-cluster test-integrity bench bench-cni bench-cluster bench-scale fuzz image test-image install clean deps force
+.PHONY: all check test demo test-cluster test-integrity bench bench-cni bench-cluster bench-scale fuzz skel image test-image install clean deps force
 export PATH := $(PATH):/usr/sbin:/sbin
 
 B         := build
@@ -66,6 +66,8 @@ $B/%.bpf.o: %.bpf.c Makefile | $(deps)
 $B/%.skel.h: $B/%.bpf.o
 	$(call say,SKEL)
 	$(Q)bpftool gen skeleton $< name $(notdir $*)_bpf > $@
+
+skel: $(skel)
 
 # ---- the programs of the node: ways to compile the same sources -------------------------------------
 

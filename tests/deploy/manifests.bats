@@ -244,6 +244,7 @@ fake_kubectl() {
 		kustomize* | 'patch --local'*) exec $KUBECTL "\$@" ;;
 		create*) cat >$CLUSTER/created; echo "create \$(grep -oP 'nodeName: \\K.*' $CLUSTER/created)" >>$CLUSTER/log; exit ;;
 		*'get daemonset'*) cat $CLUSTER/daemonset 2>/dev/null; exit 0 ;;
+		*'get pods'*) cat $CLUSTER/pods 2>/dev/null; exit 0 ;;
 		*'get job'*--output\ name) exit ;;
 		*'get job'*) cat $CLUSTER/state; exit ;;
 		'get node'*) [[ -e $CLUSTER/node.\$3 ]] || { echo "no node \$3" >&2; exit 1; } ; exit ;;
@@ -288,6 +289,10 @@ fake_kubectl() {
 	run deploy/uninstall/uninstall one
 	[[ $status -ne 0 && $output == *'kubectl delete -k deploy/base'* ]]
 	rm "$CLUSTER/daemonset"
+	echo pod/ctnat-x >"$CLUSTER/pods"
+	run deploy/uninstall/uninstall one
+	[[ $status -ne 0 && $output == *'still running'* ]]
+	rm "$CLUSTER/pods"
 	run deploy/uninstall/uninstall one three
 	[[ $status -ne 0 && $output == *'no node three'* ]]
 	[[ ! -s $CLUSTER/log ]]
