@@ -241,8 +241,8 @@ static int add(struct plan *plan, const struct claim *claim)
 	case WAY_LOCAL:
 		refuse_address(plan, peer, addr);
 		return 0;
-	case WAY_NONE:	/* this node may have no address of that family at all */
-		if (family_index(addr) != plan->underlay)
+	case WAY_NONE:	/* nor will there be one, if this node does not speak that family */
+		if (addr_is_zero(&plan->in->self->addr[family_index(addr)]))
 			return by_tunnel(plan, claim);
 		break;
 	}

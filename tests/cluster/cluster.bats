@@ -80,7 +80,7 @@ mtu() { in_p "$1" "$2" ip -j link show eth0 | jq '.[0].mtu'; }
 	routes n1 '10.244.2.0/24 via 192.0.2.12 dev eth0
 10.244.3.0/24 via 10.244.3.0 dev ctnat.vx
 fd00:10:244:2::/64 via 2001:db8:0:2::12 dev eth0
-fd00:10:244:3::/64 via fd00:10:244:3:: dev ctnat.vx'
+fd00:10:244:3::/64 via a link-local address dev ctnat.vx'
 	cpod n1 pod
 	cpod n2 pod
 	cpod n3 pod

@@ -163,7 +163,7 @@ classed() { within 2 has_class "$@" || same "$(class "$1" "$2")" "$3" "class of 
 # our_routes NODE: "prefix via gateway device", of both families.
 our_routes() {
 	{ in_n "$1" ip -4 route show proto 202; in_n "$1" ip -6 route show proto 202; } |
-		sed -E 's/ (src|metric|proto|pref|mtu|advmss|error|scope|proto) [^ ]+//g; s/ onlink//; s/ *$//' | sort
+		sed -E 's/ (src|metric|proto|pref|mtu|advmss|error|scope|proto) [^ ]+//g; s/ onlink//; s/via fe80:[^ ]+/via a link-local address/; s/ *$//' | sort
 }
 has_routes() { [[ $(our_routes "$1") == "$2" ]]; }
 

@@ -7,7 +7,7 @@
     web.py silent ADDRESS PORT N                       N connections that say nothing; prints "ready" when they stand
     web.py dribble ADDRESS PORT N                      ... that send a byte now and then
     web.py deaf ADDRESS PORT PATH N                    ... that ask, and do not read the answer
-        these three print how many were closed, when all are or after 20 seconds
+        these three print how many were closed, when all are or after 40 seconds
     web.py raw ADDRESS PORT                            sends stdin, prints what comes
 """
 import http.client
@@ -16,7 +16,7 @@ import socket
 import sys
 import time
 
-PATIENCE = 20
+PATIENCE = 40
 
 
 def ask(method, address, port, path, body=None):
