@@ -339,6 +339,12 @@ enum reason {
 	REASON_MAX,
 };
 
+/* Of __sk_buff's cb[] after a dry run that would insert an entry (bpf/flow.h). */
+enum dry_word {
+	DRY_EGRESS = 0,		/* four words: struct addr */
+	DRY_PORT = 4,		/* host order */
+};
+
 /* stats: enum reason -> one of these per CPU. */
 struct counter {
 	__u64 packets;

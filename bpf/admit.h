@@ -104,9 +104,10 @@ __noinline int admit(struct __sk_buff *skb, int reason)
 		return reason;
 	if (awaits_admission(ct->status)) {
 		if (info == IP_CT_NEW) {
-			bpf_ct_change_status(ct, ct->status | IPS_ADMITTED);
+			if (!dry_run)
+				bpf_ct_change_status(ct, ct->status | IPS_ADMITTED);
 		} else {
-			bpf_ct_change_timeout(ct, 0);
+			ct_end(ct);
 			reason = REASON_DROP_UNADMITTED;
 		}
 	}
@@ -131,7 +132,7 @@ static __noinline enum reason judge_answer_to(struct __sk_buff *skb)
 		return GO_ON;
 	ct = ct_acquire(skb, seen, info, &came, &dir);
 	if (ct) {
-		bpf_ct_change_timeout(ct, 0);
+		ct_end(ct);
 		bpf_ct_release(ct);
 	}
 	return REASON_DROP_UNADMITTED;

@@ -103,6 +103,14 @@ static __always_inline struct nf_conn *ct_lookup(struct __sk_buff *skb, struct c
 	return ct;
 }
 
+/* Whoever looks it up next removes it. False: it has a time-out that is not to be changed. */
+static __always_inline bool ct_end(struct nf_conn *ct)
+{
+	if (dry_run)
+		return !(ct->status & IPS_FIXED_TIMEOUT);
+	return !bpf_ct_change_timeout(ct, 0);
+}
+
 static __always_inline bool ct_exists(struct __sk_buff *skb, struct ct_key *key)
 {
 	__u8 dir;
@@ -202,6 +210,34 @@ static __always_inline enum reason ct_insert_at(const struct opening *op, __u16 
 	return ret ? REASON_PASS_ALLOC_FAILED : REASON_PASS_INSERTED;
 }
 
+/*
+ * A dry run's ct_insert_at(): what an insert minds are both tuples, but those of an entry that would
+ * have been ended before. Tells what would be inserted. RACED: conntrack knows the flow.
+ */
+static __noinline enum reason would_insert(const struct opening *op, struct ct_key *reply,
+					   __u16 port)
+{
+	struct ct_key flow = key_of_flow(op->pkt);
+	bool ended = op->skb->tc_index == TOLD_ENDED, known, taken;
+	struct nf_conn *mine, *holder;
+	__u8 dir;
+
+	mine = ct_lookup(op->skb, &flow, &dir);
+	holder = ct_lookup(op->skb, reply, &dir);
+	known = mine && !ended;
+	taken = holder && (holder != mine || !ended);
+	if (mine)
+		bpf_ct_release(mine);
+	if (holder)
+		bpf_ct_release(holder);
+	if (known)
+		return REASON_PASS_RACED;
+	if (taken)
+		return GO_ON;
+	tell_translation(op->skb, op->egress, port);
+	return REASON_PASS_INSERTED;
+}
+
 /* One attempt: the pod's own source port if it is in the range, unasked and then asked; then those
  * of the range. 1: the opening has ended. */
 static long try_port(__u32 i, struct opening *op)
@@ -222,10 +258,10 @@ static long try_port(__u32 i, struct opening *op)
 	if ((i && ct_exists(op->skb, &key)) || node_listens(op->skb, &key))
 		return 0;
 
-	reason = ct_insert_at(op, port);
+	reason = dry_run ? would_insert(op, &key, port) : ct_insert_at(op, port);
 	if (reason == GO_ON) {
 		key = key_of_flow(pkt);
-		if (!ct_exists(op->skb, &key))
+		if (dry_run || !ct_exists(op->skb, &key))
 			return 0;
 		reason = REASON_PASS_RACED;
 	}

@@ -36,6 +36,14 @@ const volatile __u32 flow_seed[10];
 /* Tests set it: every race is lost, an insert's against another CPU's, and a reader's against a
  * writer of the answer. Dead code otherwise. */
 const volatile __u8 test_race;
+/*
+ * Set by who asks what would become of a packet (BPF_PROG_TEST_RUN): every decision is made, and
+ * nothing is done. Conntrack and `flows` are read and never written, which the verifier can prove.
+ * What is counted goes where nobody looks: `stats`, `budgets` and `guards` are then the asker's own
+ * copies. So nothing on a packet's way has to ask, but where conntrack or `flows` would be changed.
+ * Dead code otherwise.
+ */
+const volatile __u8 dry_run;
 
 #include "ct.h"
 #include "follow.h"

@@ -198,7 +198,7 @@ static __always_inline bool flow_claim(struct flow *place)
 {
 	__u32 version = place->version;
 
-	return !(version & 1) &&
+	return !dry_run && !(version & 1) &&
 	       __sync_val_compare_and_swap(&place->version, version, version + 1) == version;
 }
 
@@ -315,6 +315,21 @@ __noinline int flow_forget(struct __sk_buff *skb, const struct flow_key *key)
 enum told {
 	TOLD_ASKED = 0xc7a1,	/* conntrack was asked: see what becomes of it */
 	TOLD_OPENED,		/* an entry that BPF inserted: note that it was let out */
+	TOLD_ENDED,		/* nobody: a dry run, to itself, of an entry that it would end */
 };
+
+/* A dry run's answer beside its reason, in what its asker gets back of the context (enum dry_word
+ * in abi.h): what the entry would translate the source to. */
+static __always_inline void tell_translation(struct __sk_buff *skb, const struct addr *egress,
+					     __u16 port)
+{
+	const __u32 *word = (const void *)egress;
+
+	skb->cb[DRY_EGRESS + 0] = word[0];
+	skb->cb[DRY_EGRESS + 1] = word[1];
+	skb->cb[DRY_EGRESS + 2] = word[2];
+	skb->cb[DRY_EGRESS + 3] = word[3];
+	skb->cb[DRY_PORT] = port;
+}
 
 #endif

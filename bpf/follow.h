@@ -104,7 +104,7 @@ static __noinline enum reason follow_out(struct __sk_buff *skb, const struct con
 		if (awaits_admission(ct->status))
 			skb->tc_index = TOLD_OPENED;
 	}
-	if (end != GO_ON && bpf_ct_change_timeout(ct, 0))
+	if (end != GO_ON && !ct_end(ct))
 		end = GO_ON;
 	if (end == GO_ON && !awaits_admission(ct->status)) {
 		if (is_unanswered(ct, pkt->proto))
@@ -117,6 +117,10 @@ static __noinline enum reason follow_out(struct __sk_buff *skb, const struct con
 		return reason;
 	flow_forget(skb, &came);
 	count(skb, end);
+	if (dry_run) {
+		skb->tc_index = TOLD_ENDED;
+		return GO_ON;
+	}
 	/* This look-up removes it from the table. If it finds one, another CPU has opened the flow
 	 * again. */
 	return ct_exists(skb, &key) ? REASON_PASS_ESTABLISHED : GO_ON;

@@ -105,7 +105,7 @@ static __noinline bool recall(struct __sk_buff *skb, const struct config *cfg,
 	if (may && !leaving->to_pod && dir == CT_DIR_ORIGINAL && is_bpfs(ct->status) &&
 	    is_misplaced(skb->ifindex, &leaves->src)) {
 		may = false;
-		bpf_ct_change_timeout(ct, 0);
+		ct_end(ct);
 		count(skb, REASON_ENDED_EGRESS);
 		leaving->ended = true;
 	}
@@ -157,7 +157,7 @@ __noinline int await_acknowledgment(const struct flow_key *leaves, __u32 out)
 		.arrival = arrival(out, IPPROTO_TCP),
 	};
 	flow = flow_find(&reverse);
-	if (!flow)
+	if (dry_run || !flow)
 		return -1;
 	flow->until = jiffies_now();
 	flow->met = flow->until - MEET_SECONDS * hz;	/* to a wire the stack has to be met */

@@ -81,7 +81,7 @@ static __always_inline void refresh(struct nf_conn *ct, __u32 proto)
 	__u64 full = proto == IPPROTO_TCP ? net->tcp.timeouts[TCP_CONNTRACK_ESTABLISHED] :
 					    net->udp.timeouts[1];
 
-	if (jiffies_left(ct) < (__s64)full - (__s64)hz)
+	if (jiffies_left(ct) < (__s64)full - (__s64)hz && !dry_run)
 		bpf_ct_change_timeout(ct, full * 1000 / hz);
 }
 
@@ -168,7 +168,8 @@ static __always_inline bool renew(struct __sk_buff *skb, const struct config *cf
 	    !still_stands(skb, cfg, &plain->key, flow) ||
 	    (!to_pod && !still_leads(skb, plain, flow)))
 		return false;
-	flow->until = now + hz;
+	if (!dry_run)
+		flow->until = now + hz;
 	return true;
 }
 
@@ -244,7 +245,7 @@ __noinline int note_stack(const struct config *cfg, const struct flow_key *key, 
 	__u32 until = jiffies_now();
 	struct flow *flow;
 
-	if (!cfg || !key || cfg->short_way == SHORT_OFF)
+	if (dry_run || !cfg || !key || cfg->short_way == SHORT_OFF)
 		return -1;
 	if (cfg->short_way == SHORT_CACHED)
 		until += hz;

@@ -84,6 +84,22 @@ static int print_complaint(enum libbpf_print_level level, const char *fmt, va_li
 	return 0;
 }
 
+void bpfobj_listen(void)
+{
+	libbpf_set_print(print_complaint);
+	complaint[0] = '\0';
+}
+
+const char *bpfobj_complaint(void)
+{
+	return complaint;
+}
+
+const void *bpfobj_elf(size_t *size)
+{
+	return ctnat_bpf__elf_bytes(size);
+}
+
 static int use_pins(struct bpf_object *obj, struct err *err)
 {
 	for (int i = 0; i < MAP_MAX; i++) {

@@ -5,6 +5,8 @@
 /* The BPF objects embedded in the binary: maps.bpf.o, ctnat.bpf.o, selftest.bpf.o. Opening and
  * loading them is the first ADD's business alone: everybody else opens pins. Call under the node's
  * lock. */
+#include <stddef.h>
+
 #include "kern/bpffs.h"
 #include "kern/maps.h"
 #include "kern/tcattach.h"
@@ -44,6 +46,12 @@ struct kernel_facts bpfobj_kernel_facts(void);
  * it does not, for the reason in *err.
  */
 int bpfobj_selftest(struct err *err);
+
+/* For who loads a copy of the programs (dryrun.c): the object as it is embedded, and what libbpf
+ * and the verifier said last of a failure, since bpfobj_listen(). They print nothing then. */
+const void *bpfobj_elf(size_t *size);
+void bpfobj_listen(void);
+const char *bpfobj_complaint(void);
 
 const char *level_name(enum datapath_level level);	/* "full", "assisted", "nftables", "auto" */
 

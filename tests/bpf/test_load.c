@@ -80,11 +80,21 @@ static void kfuncs_are_for_gpl_programs(void **state)
 	proprietary_bpf__destroy(skel);
 }
 
-/* Our object as a kernel would see it that does not have the function: under a name that no kernel
- * has. */
-static struct bpf_object *open_without(const char *function, enum datapath_level level)
+static void hide(char *elf, size_t size, const char *function)
 {
-	size_t size, len = strlen(function), found = 0;
+	size_t len = strlen(function), found = 0;
+
+	for (char *at = elf; (at = memmem(at, elf + size - at, function, len)); at += len, found++)
+		at[len - 1] = '_';	/* a letter that BTF, too, allows in a name */
+	assert_true(found > 0);
+}
+
+/* Our object as a kernel would see it that does not have these functions: under a name that no
+ * kernel has. */
+static struct bpf_object *open_without_all(const char *const *functions, size_t n,
+					   enum datapath_level level, bool dry_run)
+{
+	size_t size;
 	const void *elf = ctnat_bpf__elf_bytes(&size);
 	struct ctnat_bpf__rodata rodata;
 	struct bpf_object *obj;
@@ -94,9 +104,8 @@ static struct bpf_object *open_without(const char *function, enum datapath_level
 
 	assert_non_null(copy);
 	memcpy(copy, elf, size);
-	for (char *at = copy; (at = memmem(at, copy + size - at, function, len)); at += len, found++)
-		at[len - 1] = '_';	/* a letter that BTF, too, allows in a name */
-	assert_true(found > 0);
+	for (size_t i = 0; i < n; i++)
+		hide(copy, size, functions[i]);
 	obj = bpf_object__open_mem(copy, size, NULL);
 	free(copy);
 	assert_non_null(obj);
@@ -106,8 +115,14 @@ static struct bpf_object *open_without(const char *function, enum datapath_level
 	assert_true(size <= sizeof(rodata));	/* the structure is padded, the section is not */
 	memcpy(&rodata, initial, size);
 	rodata.level = level;
+	rodata.dry_run = dry_run;
 	assert_int_equal(bpf_map__set_initial_value(map, &rodata, size), 0);
 	return obj;
+}
+
+static struct bpf_object *open_without(const char *function, enum datapath_level level)
+{
+	return open_without_all(&function, 1, level, false);
 }
 
 static void assisted_needs_no_function_that_inserts(void **state)
@@ -148,6 +163,67 @@ static void no_level_needs_the_cast(void **state)
 			fail_msg("level %d wants bpf_rdonly_cast", level);
 		bpf_object__close(obj);
 	}
+}
+
+/* Maps that a program may read, and the verifier lets none write. */
+static void make_read_only(struct bpf_object *obj, const char *name)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(obj, name);
+
+	assert_non_null(map);
+	assert_int_equal(bpf_map__set_map_flags(map, bpf_map__map_flags(map) | BPF_F_RDONLY_PROG), 0);
+}
+
+/*
+ * Of all maps a dry run has three for itself (kern/dryrun.c). And what a global function is given
+ * by address it may write, to the verifier, whatever C says: config, a pod, an answer of `flows`
+ * (whose tags are written with it; test_dry.c looks at the maps themselves).
+ */
+static bool may_be_written(const char *name)
+{
+	static const char *const names[] = { "stats", "budgets", "guards", "config", "pods", "flows" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
+/* Not by looking: by the verifier, which finds no instruction that would. */
+static void a_dry_run_can_change_nothing(void **state)
+{
+	static const char *const changing[] = { "bpf_skb_ct_alloc",	"bpf_ct_set_nat_info",
+						"bpf_ct_set_timeout",	"bpf_ct_insert_entry",
+						"bpf_ct_change_timeout", "bpf_ct_change_status" };
+	const size_t n = sizeof(changing) / sizeof(changing[0]);
+
+	(void)state;
+	for (enum datapath_level level = LEVEL_FULL; level < LEVEL_NFTABLES; level++) {
+		struct bpf_object *obj = open_without_all(changing, n, level, true);
+		struct bpf_map *map;
+
+		bpf_object__for_each_map(map, obj) {
+			if (!bpf_map__is_internal(map) && !may_be_written(bpf_map__name(map)))
+				make_read_only(obj, bpf_map__name(map));
+		}
+		if (bpf_object__load(obj))
+			fail_msg("level %d: a dry run would change something", level);
+		bpf_object__close(obj);
+	}
+}
+
+/* ... and would find one. */
+static void what_is_no_dry_run_does_change(void **state)
+{
+	struct bpf_object *obj = open_without_all(NULL, 0, LEVEL_FULL, false);
+
+	(void)state;
+	make_read_only(obj, "flow_tags");
+	assert_true(bpf_object__load(obj) < 0);
+	bpf_object__close(obj);
+	obj = open_without("bpf_ct_change_timeout", LEVEL_FULL);
+	assert_true(bpf_object__load(obj) < 0);
+	bpf_object__close(obj);
 }
 
 struct cost {
@@ -231,6 +307,8 @@ int main(void)
 		cmocka_unit_test(assisted_needs_no_function_that_inserts),
 		cmocka_unit_test(both_levels_need_the_lookup),
 		cmocka_unit_test(no_level_needs_the_cast),
+		cmocka_unit_test(a_dry_run_can_change_nothing),
+		cmocka_unit_test(what_is_no_dry_run_does_change),
 		cmocka_unit_test(programs_stay_within_their_budget),
 	};
 

@@ -156,6 +156,11 @@ void dp_load(enum datapath_level level, bool race)
 
 /* ---- the maps --------------------------------------------------------------------------------------- */
 
+int dp_map(const char *name)
+{
+	return bpf_object__find_map_fd_by_name(skel->obj, name);
+}
+
 static void update(struct bpf_map *map, const void *key, const void *value)
 {
 	assert_int_equal(map_set(bpf_map__fd(map), key, value), 0);

@@ -103,6 +103,9 @@ enum reason dp_pod_tries(struct frame f);
 __u64 dp_count(enum reason reason);
 const char *dp_reason(enum reason reason);
 
+/* The fd of a map by its name. */
+int dp_map(const char *name);
+
 /* A command of the test's own; it must succeed. */
 void run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
