@@ -329,7 +329,6 @@ struct guard_watch {
 	  "dropped: the answer that said its way was replaced at this very moment") \
 	X(DROP_DYING, "dying", "dropped: the pod is being deleted") \
 	X(DROP_LEAK, "leak", "guard: dropped, would have left with a pod's address")
-
 #define REASON_DROP_FIRST REASON_DROP_SPOOFED
 
 enum reason {
@@ -339,11 +338,9 @@ enum reason {
 	REASON_MAX,
 };
 
-/* Of __sk_buff's cb[] after a dry run that would insert an entry (bpf/flow.h). */
-enum dry_word {
-	DRY_EGRESS = 0,		/* four words: struct addr */
-	DRY_PORT = 4,		/* host order */
-};
+/* Words of __sk_buff's cb[] after a dry run that would insert an entry (bpf/flow.h). */
+#define DRY_EGRESS 0	/* four: struct addr */
+#define DRY_PORT   4	/* host order */
 
 /* stats: enum reason -> one of these per CPU. */
 struct counter {

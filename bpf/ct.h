@@ -211,8 +211,8 @@ static __always_inline enum reason ct_insert_at(const struct opening *op, __u16 
 }
 
 /*
- * A dry run's ct_insert_at(): what an insert minds are both tuples, but those of an entry that would
- * have been ended before. Tells what would be inserted. RACED: conntrack knows the flow.
+ * A dry run's ct_insert_at(): what an insert minds are both tuples, but those of an entry that
+ * would have been ended before. Tells what would be inserted. RACED: conntrack knows the flow.
  */
 static __noinline enum reason would_insert(const struct opening *op, struct ct_key *reply,
 					   __u16 port)

@@ -318,8 +318,8 @@ enum told {
 	TOLD_ENDED,		/* nobody: a dry run, to itself, of an entry that it would end */
 };
 
-/* A dry run's answer beside its reason, in what its asker gets back of the context (enum dry_word
- * in abi.h): what the entry would translate the source to. */
+/* A dry run's answer beside its reason, in what its asker gets back of the context (DRY_* in
+ * abi.h): what the entry would translate the source to. */
 static __always_inline void tell_translation(struct __sk_buff *skb, const struct addr *egress,
 					     __u16 port)
 {

@@ -93,7 +93,12 @@ static int copy_constants(struct bpf_object *obj, const struct bpfconst *from, s
 	return ret < 0 ? err_set(err, ret, "set the constants of a dry run") : 0;
 }
 
-static int load(struct dryrun *dry, const struct maps *maps, struct err *err)
+static struct bpf_program *program(const struct dryrun *dry, enum tc_prog prog)
+{
+	return bpf_object__find_program_by_name(dry->obj, tc_name(prog));
+}
+
+static int load(struct dryrun *dry, const struct maps *maps, unsigned int progs, struct err *err)
 {
 	_cleanup_close_ int pinned = bpfobj_open(TC_FROM_POD, err);
 	struct bpfconst constants = { .btf = NULL };
@@ -107,6 +112,8 @@ static int load(struct dryrun *dry, const struct maps *maps, struct err *err)
 	dry->obj = bpf_object__open_mem(elf, size, NULL);
 	if (!dry->obj)
 		return err_set(err, -errno, "open the embedded BPF programs");
+	for (enum tc_prog prog = 0; prog < TC_PROGS; prog++)
+		bpf_program__set_autoload(program(dry, prog), progs & 1u << prog);
 	ret = bpfconst_open(&constants, pinned, err);
 	if (!ret)
 		ret = copy_constants(dry->obj, &constants, err);
@@ -125,21 +132,20 @@ static int own_map(const struct dryrun *dry, enum map_id id)
 	return bpf_object__find_map_fd_by_name(dry->obj, map_name(id));
 }
 
-int dryrun_open(struct dryrun *dry, const struct maps *maps, struct err *err)
+int dryrun_open(struct dryrun *dry, const struct maps *maps, unsigned int progs, struct err *err)
 {
 	int ret;
 
 	memset(dry, 0, sizeof(*dry));
 	dry->maps = maps;
 	bpfobj_listen();
-	ret = load(dry, maps, err);
+	ret = load(dry, maps, progs, err);
 	if (ret < 0) {
 		dryrun_close(dry);
 		return ret;
 	}
 	for (enum tc_prog prog = 0; prog < TC_PROGS; prog++)
-		dry->prog[prog] = bpf_program__fd(
-			bpf_object__find_program_by_name(dry->obj, tc_name(prog)));
+		dry->prog[prog] = progs & 1u << prog ? bpf_program__fd(program(dry, prog)) : -1;
 	dry->stats = own_map(dry, MAP_STATS);
 	dry->budgets = own_map(dry, MAP_BUDGETS);
 	dry->guards = own_map(dry, MAP_GUARDS);

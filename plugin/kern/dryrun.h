@@ -16,7 +16,7 @@ struct bpf_object;
 struct dryrun {
 	struct bpf_object *obj;		/* NULL: not open */
 	const struct maps *maps;	/* the node's */
-	int prog[TC_PROGS];
+	int prog[TC_PROGS];		/* -1: not loaded */
 	int stats, budgets, guards;	/* its own */
 };
 
@@ -36,9 +36,9 @@ struct dryrun_answer {
 	struct dryrun_frame frame;	/* SHORT_*: as it would leave, and by no device */
 };
 
-/* Loads the copy, which takes as long as loading does: some tenth of a second. `maps` must outlive
- * it. -ENOENT: no programs are pinned (level nftables). */
-int dryrun_open(struct dryrun *dry, const struct maps *maps, struct err *err);
+/* Loads a copy of the programs that are to be asked (bits 1 << TC_*), which takes a tenth of a
+ * second or two. `maps` must outlive it. -ENOENT: no programs are pinned (level nftables). */
+int dryrun_open(struct dryrun *dry, const struct maps *maps, unsigned int progs, struct err *err);
 void dryrun_close(struct dryrun *dry);	/* also of a zeroed one */
 
 int dryrun_ask(struct dryrun *dry, enum tc_prog prog, const struct dryrun_frame *frame,
