@@ -5,6 +5,7 @@
  * here, for next hops of multipath routes come all together, and the destination is nothing that it
  * filters by.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
@@ -193,6 +194,45 @@ int rtnl_route_get(struct nl *nl, const struct addr *dst, struct route *out, str
 	rc = nl_talk(nl, nlh, &handler, err);
 	if (rc < 0) {
 		err_wrap(err, "look up the route to %s", addr_format(dst, buf));
+		return rc;
+	}
+	*out = route;
+	return 0;
+}
+
+static void put_query(struct nlmsghdr *nlh, const struct route_query *query)
+{
+	struct rtmsg *rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
+	struct cidr host = cidr_host(&query->dst);
+
+	rtm->rtm_family = addr_family(&query->dst);
+	rtm->rtm_dst_len = rtm->rtm_src_len = cidr_family_len(&host);
+	nl_put_addr(nlh, RTA_DST, &query->dst);
+	nl_put_addr(nlh, RTA_SRC, &query->src);
+	if (query->iif)
+		mnl_attr_put_u32(nlh, RTA_IIF, (__u32)query->iif);
+	if (!query->proto)
+		return;
+	mnl_attr_put_u8(nlh, RTA_IP_PROTO, query->proto);
+	mnl_attr_put_u16(nlh, RTA_SPORT, htons(query->sport));
+	mnl_attr_put_u16(nlh, RTA_DPORT, htons(query->dport));
+}
+
+int rtnl_route_resolve(struct nl *nl, const struct route_query *query, struct route *out,
+		       struct err *err)
+{
+	struct route route = { .oif = 0 };
+	struct nl_handler handler = { .each = route_take, .data = &route };
+	struct nl_request req;
+	struct nlmsghdr *nlh = nl_request(&req, RTM_GETROUTE, 0);
+	char src[ADDR_STRLEN], dst[ADDR_STRLEN];
+	int rc;
+
+	put_query(nlh, query);
+	rc = nl_talk(nl, nlh, &handler, err);
+	if (rc < 0) {
+		err_wrap(err, "look up the route from %s to %s", addr_format(&query->src, src),
+			 addr_format(&query->dst, dst));
 		return rc;
 	}
 	*out = route;

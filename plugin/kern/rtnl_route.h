@@ -36,6 +36,16 @@ int rtnl_route_replace(struct nl *nl, const struct route *route, struct err *err
  * -ENETUNREACH etc. as the kernel says. */
 int rtnl_route_get(struct nl *nl, const struct addr *dst, struct route *out, struct err *err);
 
+/* The same for a packet as it comes by a device. Policy rules are asked, too. */
+struct route_query {
+	struct addr src, dst;
+	int iif;			/* 0: the node's own packet */
+	__u8 proto;			/* with ports, TCP or UDP; else 0 */
+	__u16 sport, dport;		/* host order */
+};
+int rtnl_route_resolve(struct nl *nl, const struct route_query *query, struct route *out,
+		       struct err *err);
+
 /* What a list shall hold of the main table. The kernel filters, except by destination. */
 struct route_filter {
 	int oif;			/* 0: any */
