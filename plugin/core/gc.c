@@ -15,12 +15,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "core/attachment.h"
 #include "core/import.h"
-#include "core/ipam.h"
 #include "core/pod.h"
-#include "kern/ctnl.h"
+#include "core/reclaim.h"
 
 struct gc {
 	struct node *node;
@@ -90,35 +88,14 @@ static int visit_link(const struct host_link *link, void *data, struct err *err)
 	return 0;
 }
 
-/* In the order of a DEL (attachment.c), without a link: that went with the record, or before. */
-static int free_address(struct gc *gc, const struct addr *addr, const struct pod *pod,
-			struct err *err)
-{
-	const struct maps *maps = &gc->node->maps;
-	int ret = attachment_void_answers(gc->node, pod->ifindex, err);
-
-	if (!ret)
-		ret = ctnl_flush_addr(&gc->node->nf, addr, NULL, err);
-	return ret < 0 ? ret : ipam_free(maps, &pod->owner, addr, err);
-}
-
 static int visit_address(const void *key, const void *value, void *data)
 {
-	const struct pod *pod = value;
-	struct attachment_lock lock;
-	struct attachment record;
 	struct gc *gc = data;
-	int fd = gc->node->maps.fd[MAP_ATTACHMENTS], ret = 0;
 	struct err err;
+	int ret = reclaim_address(gc->node, key, value, false, &err);
 
-	if (map_get(fd, &pod->owner, &record) != -ENOENT ||
-	    identity_lock(&pod->owner, false, NULL, &lock, NULL) < 0)
-		return 0;
-	if (map_get(fd, &pod->owner, &record) == -ENOENT)
-		ret = free_address(gc, key, pod, &err);
 	if (ret < 0)
 		note_failure(gc, ret, &err);
-	cleanup_close(&lock.fd);
 	return 0;
 }
 

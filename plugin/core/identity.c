@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 
+#include "base/cleanup.h"
 #include "core/identity.h"
 #include "kern/bpffs.h"
 
@@ -72,6 +75,17 @@ int identity_parse_alias(const char *alias, struct attachment_key *key,
 	    !take_piece(at, true, key->ifname, IFNAME_MAX))
 		return -EINVAL;
 	return 0;
+}
+
+bool identity_is_locked(const struct attachment_key *key)
+{
+	_cleanup_close_ int fd = -1;
+	char dir[64];
+
+	snprintf(dir, sizeof(dir), "%s/%02x", PIN_LOCKS,
+		 (unsigned int)(key_hash(key) % LOCK_SLOTS));
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0;
 }
 
 int identity_lock(const struct attachment_key *key, bool wait, const struct attachment_lock *held,

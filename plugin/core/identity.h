@@ -46,6 +46,9 @@ struct attachment_lock {
 
 #define LOCK_SLOTS 256
 
+/* Does somebody work on the attachment just now, or on one that shares its lock? Makes nothing. */
+bool identity_is_locked(const struct attachment_key *key);
+
 /* wait false: -EWOULDBLOCK if another process has it. `held` (may be NULL): a lock of this process;
  * if it is the same one, *out is {-1, slot} and 0 is returned. Release by closing fd. */
 int identity_lock(const struct attachment_key *key, bool wait, const struct attachment_lock *held,

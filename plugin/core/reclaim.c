@@ -12,18 +12,54 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+#include "core/ipam.h"
 #include "core/reclaim.h"
+#include "kern/ctnl.h"
 #include "kern/rtnl_link.h"
 
-static bool is_dead(const struct attachment_work *w)
+const char *reclaim_why(const struct attachment_work *w)
 {
 	struct link link;
 
 	if (!w->recorded)
-		return false;
+		return NULL;
+	if (w->record.state == STATE_PENDING)
+		return "its ADD did not finish";
 	if (w->record.state != STATE_READY)
-		return true;
-	return rtnl_link_get_name(&w->node->rt, w->record.host_ifname, &link, NULL) == -ENODEV;
+		return "its DEL did not finish";
+	return rtnl_link_get_name(&w->node->rt, w->record.host_ifname, &link, NULL) == -ENODEV ?
+		       "its host link is gone, and with it the namespace" :
+		       NULL;
+}
+
+/* In the order of a DEL (attachment.c), without a link: that went with the record, or before. */
+static int free_address(struct node *node, const struct addr *addr, const struct pod *pod,
+			struct err *err)
+{
+	int ret = attachment_void_answers(node, pod->ifindex, err);
+
+	if (!ret)
+		ret = ctnl_flush_addr(&node->nf, addr, NULL, err);
+	return ret < 0 ? ret : ipam_free(&node->maps, &pod->owner, addr, err);
+}
+
+int reclaim_address(struct node *node, const struct addr *addr, const struct pod *pod,
+		    bool look_only, struct err *err)
+{
+	int fd = node->maps.fd[MAP_ATTACHMENTS], ret = 0;
+	struct attachment_lock lock;
+	struct attachment record;
+
+	if (map_get(fd, &pod->owner, &record) != -ENOENT ||
+	    identity_lock(&pod->owner, false, NULL, &lock, NULL) < 0)
+		return 0;
+	if (map_get(fd, &pod->owner, &record) == -ENOENT) {
+		ret = look_only ? 0 : free_address(node, addr, pod, err);
+		ret = ret < 0 ? ret : 1;
+	}
+	cleanup_close(&lock.fd);
+	return ret;
 }
 
 static bool is_foreign(const struct attachment_work *w, const struct network *net)
@@ -44,7 +80,7 @@ int reclaim_one(struct node *node, const struct network *net, const struct reque
 	if (key_equal(key, &req->key))
 		return 0;
 	ret = attachment_open(&w, &dead, net, node, false, held, &ignored);
-	if (!ret && is_dead(&w) && !is_foreign(&w, net)) {
+	if (!ret && reclaim_why(&w) && !is_foreign(&w, net)) {
 		ret = attachment_unmake(&w, &ignored);
 		ret = ret < 0 ? ret : 1;
 	}
