@@ -169,6 +169,8 @@ install: all
 	install -D -m 755 $O/ctnat $(DESTDIR)$(CNI_BIN)/.ctnat.new	# runtimes may call it at any moment
 	mv -f $(DESTDIR)$(CNI_BIN)/.ctnat.new $(DESTDIR)$(CNI_BIN)/ctnat
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $O/ctnatd $O/ctnatctl
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 plugin/ctl/ctnatctl.8
+	install -D -m 644 plugin/ctl/ctnatctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ctnatctl
 
 deps: $B/.deps
 $B/.deps: tests/deps

@@ -5,7 +5,10 @@
     forge.py DEVICE TO-MAC KIND...
 
     udp SOURCE DESTINATION       a datagram; --vlan ID: tagged; --sport, --dport: 40000 and 7777 otherwise
+    tcp SOURCE DESTINATION       a segment; --flags of syn, ack, fin, rst: syn otherwise
     synack SOURCE DESTINATION    the answer to a SYN, with these ports
+    icmp SOURCE DESTINATION      an echo request, of either family
+    sctp SOURCE DESTINATION      an INIT
     arp-reply SENDER TARGET      SENDER is here
     arp-request SENDER TARGET    where is TARGET? SENDER asks, who is here
     na TARGET                    a neighbour advertisement: TARGET is here
@@ -19,7 +22,8 @@ import socket
 import struct
 
 ETH_P_IP, ETH_P_ARP, ETH_P_8021Q, ETH_P_IPV6 = 0x800, 0x806, 0x8100, 0x86DD
-TCP, UDP, ICMPV6 = 6, 17, 58
+ICMP, TCP, UDP, ICMPV6, SCTP = 1, 6, 17, 58, 132
+FLAGS = {"fin": 1, "syn": 2, "rst": 4, "ack": 16}
 ALL_NODES = "ff02::1"
 
 
@@ -58,11 +62,36 @@ def datagram(source, destination, sport, dport, payload, hops=64):
     return packet(source, destination, UDP, head[:6] + struct.pack("!H", total or 0xFFFF) + payload, hops)
 
 
-def synack(source, destination, sport, dport):
+def segment(source, destination, sport, dport, flags, hops=64):
     source, destination = ip(source), ip(destination)
-    head = struct.pack("!HHIIHHHH", sport, dport, 1, 1, 5 << 12 | 0x12, 65535, 0, 0)
+    head = struct.pack("!HHIIHHHH", sport, dport, 1, 1, 5 << 12 | flags, 65535, 0, 0)
     total = checksum(pseudo(source, destination, TCP, len(head)) + head)
-    return packet(source, destination, TCP, head[:16] + struct.pack("!H", total) + head[18:])
+    return packet(source, destination, TCP, head[:16] + struct.pack("!H", total) + head[18:], hops)
+
+
+def echo(source, destination):
+    source, destination = ip(source), ip(destination)
+    if len(source) == 16:
+        message = struct.pack("!BBHHH", 128, 0, 0, 7, 1)
+        total = checksum(pseudo(source, destination, ICMPV6, len(message)) + message)
+        return packet(source, destination, ICMPV6, message[:2] + struct.pack("!H", total) + message[4:])
+    message = struct.pack("!BBHHH", 8, 0, 0, 7, 1)
+    return packet(source, destination, ICMP, message[:2] + struct.pack("!H", checksum(message)) + message[4:])
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def sctp_init(source, destination, sport, dport):
+    head, chunk = struct.pack("!HHI", sport, dport, 0), struct.pack("!BBHIIHHI", 1, 0, 20, 1, 65536, 1, 1, 1)
+    total = struct.pack("<I", crc32c(head + bytes(4) + chunk))
+    return packet(ip(source), ip(destination), SCTP, head + total + chunk)
 
 
 def icmp6(source, destination, kind, payload):
@@ -80,9 +109,14 @@ def option(kind, payload):
 def forge(args, here):
     what = args.what
     if args.kind == "udp":
-        return datagram(what[0], what[1], args.sport, args.dport, b"?")
-    if args.kind == "synack":
-        return synack(what[0], what[1], args.sport, args.dport)
+        return datagram(what[0], what[1], args.sport, args.dport, b"?", args.hops)
+    if args.kind in ("tcp", "synack"):
+        flags = "syn,ack" if args.kind == "synack" else args.flags
+        return segment(what[0], what[1], args.sport, args.dport, sum(FLAGS[f] for f in flags.split(",")), args.hops)
+    if args.kind == "icmp":
+        return echo(what[0], what[1])
+    if args.kind == "sctp":
+        return sctp_init(what[0], what[1], args.sport, args.dport)
     if args.kind in ("arp-reply", "arp-request"):
         operation = 2 if args.kind == "arp-reply" else 1
         return ETH_P_ARP, (struct.pack("!HHBBH", 1, ETH_P_IP, 6, 4, operation) + here + ip(what[0]) +
@@ -107,11 +141,13 @@ def main():
     parser.add_argument("device")
     parser.add_argument("to")
     parser.add_argument("kind", choices=(
-        "udp", "synack", "arp-reply", "arp-request", "na", "ns", "ra", "redirect", "dhcp", "dhcp6"))
+        "udp", "tcp", "synack", "icmp", "sctp", "arp-reply", "arp-request", "na", "ns", "ra", "redirect", "dhcp", "dhcp6"))
     parser.add_argument("what", nargs="*")
     parser.add_argument("--vlan", type=int)
     parser.add_argument("--sport", type=int, default=40000)
     parser.add_argument("--dport", type=int, default=7777)
+    parser.add_argument("--flags", default="syn")
+    parser.add_argument("--hops", type=int, default=64)
     args = parser.parse_args()
 
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)

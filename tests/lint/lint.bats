@@ -99,3 +99,18 @@ c='// SPDX-License-Identifier: Apache-2.0'
 	bad tests/x.py 'def x(:'
 	finds scripts tests/x.py 'line 1'
 }
+
+@test "manual: this tree" { tests/lint/manual; }
+
+@test "manual: what it minds" {
+	mkdir -p "$BAD/plugin/ctl"
+	cp plugin/ctl/{main.c,ctnatctl.8,ctnatctl.bash} "$BAD/plugin/ctl"
+	sed -i 's/{ "pods",/{ "podz",/' "$BAD/plugin/ctl/main.c"
+	finds manual plugin/ctl/ctnatctl.8 "'podz'"
+	finds manual plugin/ctl/ctnatctl.bash "'podz'"
+	sed -i 's/{ "podz",/{ "pods",/; s/{ "limit",/{ "bound",/' "$BAD/plugin/ctl/main.c"
+	finds manual plugin/ctl/ctnatctl.8 --bound
+	cp plugin/ctl/main.c "$BAD/plugin/ctl"
+	echo 'if' >>"$BAD/plugin/ctl/ctnatctl.bash"
+	finds manual plugin/ctl/ctnatctl.bash 'syntax error'
+}
