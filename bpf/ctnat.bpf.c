@@ -37,11 +37,11 @@ const volatile __u32 flow_seed[10];
  * writer of the answer. Dead code otherwise. */
 const volatile __u8 test_race;
 /*
- * Set by who asks what would become of a packet (BPF_PROG_TEST_RUN): every decision is made, and
- * nothing is done. Conntrack and `flows` are read and never written, which the verifier can prove.
- * What is counted goes where nobody looks: `stats`, `budgets` and `guards` are then the asker's own
- * copies. So nothing on a packet's way has to ask, but where conntrack or `flows` would be changed.
- * Dead code otherwise.
+ * Set by who asks what would become of a packet (BPF_PROG_TEST_RUN; kern/dryrun.c): every decision
+ * is made, and nothing is done. Conntrack and `flows` are read and never written, and the verifier
+ * is the witness (tests/bpf/test_load.c). What is counted and spent is lost: `stats`, `budgets` and
+ * `guards` are then the asker's own copies. So nothing has to look at this but the few places where
+ * conntrack or `flows` would be changed, none of them on the short way.
  */
 const volatile __u8 dry_run;
 
