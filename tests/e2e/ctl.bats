@@ -172,9 +172,9 @@ ports_of() { ctl flows --pod "$1" -o json | jq -r '.flows[].original' | sed -E '
 	same "$(ctl flows --limit 7 --pod ${ADDR4[a]} -o json | jq -c '[(.flows | length), .more]')" "[7,$((all - 7))]"
 	ctl flows --limit 7 | grep -qx "more  $((all - 7)) entries are not shown: --limit, at most 10000"
 	same "$(ctl flows -o json | jq '.flows | length')" 100
-	# as much memory as for an empty table, and less than a row for each would need
-	ulimit -v 120000
-	ctl flows --limit 10000 -o json >/dev/null
+	# less memory than a row for each would need (a sanitizer has its own idea of memory)
+	[[ $CTNATCTL != */san/* ]] || return 0
+	(ulimit -v 120000 && ctl flows --limit 10000 -o json >/dev/null)
 }
 
 # ---- routes ---------------------------------------------------------------------------------------------
