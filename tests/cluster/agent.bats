@@ -138,3 +138,24 @@ agreed() {
 	same $late 0 "changes that took more than a second, of $CHANGES"
 	connected many
 }
+
+# fragments NODE: made or joined there since its boot, of both families.
+fragments() { in_n "$1" nstat -asz | awk '$1 ~ /^Ip6?(FragCreates|ReasmReqds)$/ { n += $2 } END { print n + 0 }'; }
+
+# seen_from_here NODE POD: the file of a namespace that only that node's mounts have.
+seen_from_here() { echo "/proc/${N[$1]}/root$DIR/$1/$2"; }
+
+@test "1 GB through VXLAN, of both families, and no fragment" {
+	local to
+	cluster_up n1
+	join n3 far
+	serves n1 n3
+	cpod n1 pod
+	cpod n3 pod
+	for to in "${P4[n3/pod]}" "${P6[n3/pod]}"; do
+		in_world "$BUILD/tests/tools/stream" tcp ${BYTES:-1000000000} "$(seen_from_here n1 pod)" "$to" 9000 \
+			"$(seen_from_here n3 pod)" "$to" 9000
+	done
+	same "$(fragments n1) $(fragments n3)" "0 0" "fragments"
+	[[ $(in_n n1 ip -j -s link show ctnat.vx | jq '.[0].stats64.tx.bytes') -gt ${BYTES:-1000000000} ]]
+}
