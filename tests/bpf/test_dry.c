@@ -338,6 +338,20 @@ static void ports_that_are_taken(void **state)
 	assert_int_equal(ct_entries(), 3);
 }
 
+/* False: the machine was too slow, and the next second has begun. */
+static bool limited_within_a_second(const struct config *cfg)
+{
+	const struct frame f = frame_udp(POD_A4, 4002, WORLD4, 53);
+	struct dryrun_answer answer;
+
+	dp_reset(NULL);
+	set_config(*cfg);
+	dp_pod_sends(frame_udp(POD_A4, 4000, WORLD4, 53), REASON_PASS_INSERTED);
+	dp_pod_sends(frame_udp(POD_A4, 4001, WORLD4, 53), REASON_PASS_INSERTED);
+	ask(TC_FROM_POD, dp.host0, &f, &answer);
+	return answer.reason == REASON_PASS_LIMITED;
+}
+
 static void limits_that_are_reached(void **state)
 {
 	struct config cfg = dp.cfg;
@@ -352,11 +366,9 @@ static void limits_that_are_reached(void **state)
 		ask_and_compare(TC_FROM_POD, dp.host0, &f, &answer);
 		assert_int_equal(answer.reason, REASON_PASS_INSERTED);
 	}
-	dp_reset(NULL);
-	set_config(cfg);
-	dp_pod_sends(frame_udp(POD_A4, 4000, WORLD4, 53), REASON_PASS_INSERTED);
-	dp_pod_sends(frame_udp(POD_A4, 4001, WORLD4, 53), REASON_PASS_INSERTED);
-	hurry = true;	/* in the same second */
+	hurry = true;
+	for (int i = 0; i < 5 && !limited_within_a_second(&cfg); i++)
+		;
 	pod(frame_udp(POD_A4, 4002, WORLD4, 53), REASON_PASS_LIMITED);
 }
 
@@ -364,6 +376,9 @@ static void limits_that_are_reached(void **state)
 
 static void flows_that_are_known(void **state)
 {
+	const struct frame in = tcp4();
+	struct answer stack = answer_of(&in, dp.host0, &in, dp.host0, WAY_STACK);
+
 	(void)state;
 	ct_do("-I " UDP4 "-u SEEN_REPLY -t 60");
 	pod(udp4(), REASON_PASS_ESTABLISHED);
@@ -372,6 +387,8 @@ static void flows_that_are_known(void **state)
 	ct_do("-I " TCP4 "ESTABLISHED " ASSURED "-t 600");
 	world(frame_tcp(WORLD4, 80, NODE4, 4000, FLAG_ACK), REASON_PASS_ASKED);
 	world(frame_tcp(WORLD4, 80, NODE4, 4000, FLAG_FIN | FLAG_ACK), REASON_UPLINK_PASS);
+	stack.left = -10;	/* for another second it would be "stack" */
+	answer_put(&stack);
 	pod(tcp4(), REASON_PASS_ASKED);
 	/* a FIN voids what is known, once */
 	pod(frame_tcp(POD_A4, 4000, WORLD4, 80, FLAG_FIN | FLAG_ACK), REASON_PASS_ESTABLISHED);
