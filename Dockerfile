@@ -50,8 +50,7 @@ FROM scratch
 ARG VERSION
 LABEL org.opencontainers.image.title="ctnat" \
       org.opencontainers.image.description="Kubernetes pod network whose NAT is the kernel's connection tracking" \
-      org.opencontainers.image.version="$VERSION" \
-      org.opencontainers.image.licenses="Apache-2.0 AND GPL-2.0-only"
+      org.opencontainers.image.version="$VERSION"
 COPY --from=build /rootfs /
 ENV PATH=/usr/local/sbin
 # As root: what it writes on the node belongs to root, and runtimes give added capabilities to nobody else.

@@ -192,7 +192,15 @@ changed() {
 			[$kind, "spec/template/spec/volumes/0/hostPath/path", $bin],
 			[$kind, "spec/template/spec/volumes/1/hostPath/path", $conf]]'
 	}
-	equal "$(directories /var/lib/rancher/k3s/data/cni /var/lib/rancher/k3s/agent/etc/cni/net.d)" "$(changed k3s)"
+	# k3s: and where its plugins, which are links, lead to
+	equal "$(directories /var/lib/rancher/k3s/data/cni /var/lib/rancher/k3s/agent/etc/cni/net.d | jq '. + ([
+			["containers/0/volumeMounts/6/mountPath", "/var/lib/rancher/k3s/data"],
+			["containers/0/volumeMounts/6/name", "k3s-data"],
+			["containers/0/volumeMounts/6/readOnly", true],
+			["volumes/6/hostPath/path", "/var/lib/rancher/k3s/data"],
+			["volumes/6/hostPath/type", "Directory"],
+			["volumes/6/name", "k3s-data"]
+		] | map(["DaemonSet", "spec/template/spec/" + .[0], .[1]])) | sort')" "$(changed k3s | jq sort)"
 	equal "$(directories /var/snap/microk8s/current/opt/cni/bin /var/snap/microk8s/current/args/cni-network)" "$(changed microk8s)"
 }
 

@@ -48,8 +48,8 @@ podman_() {
 		--root "$STORE" --runroot "$STORE.run" --tmpdir "$STORE.tmp" \
 		--storage-driver vfs --runtime runc --cgroup-manager cgroupfs --events-backend none "$@"
 }
-# podman_run PROCESS ARGUMENT...
-podman_run() { podman_ "$1" run --pull never --cgroup-parent "/$CGROUP" "${@:2}"; }
+# podman_run PROCESS ARGUMENT...: a container that ends by itself if its test does not live to end it.
+podman_run() { podman_ "$1" run --timeout 240 --pull never --cgroup-parent "/$CGROUP" "${@:2}"; }
 
 # ---- in the cluster of tests/cluster/lab.bash, which is loaded before ---------------------------------
 
