@@ -92,10 +92,12 @@ $O/ctnatctl: $(call obj,$(plugin) $(ctl))
 $O/hooks/ctnat: $(patsubst %.c,$O/hooks/obj/%.o,$(plugin) $(cni))
 $O/rebuilt/ctnat: $(patsubst %.c,$O/rebuilt/obj/%.o,$(plugin) $(cni))
 $O/next/ctnat: $(patsubst %.c,$O/next/obj/%.o,$(plugin) $(cni))
+$O/rebuilt/ctnatd: $(patsubst %.c,$O/rebuilt/obj/%.o,$(plugin) $(agent))
+$O/next/ctnatd: $(patsubst %.c,$O/next/obj/%.o,$(plugin) $(agent))
+variants := $(addprefix $O/,$(addsuffix /ctnat,hooks rebuilt next)) $O/rebuilt/ctnatd $O/next/ctnatd
 static := $O/static/ctnat $O/static/ctnatctl
 $O/static/ctnat: $(call obj,$(plugin) $(cni))
 $O/static/ctnatctl: $(call obj,$(plugin) $(ctl))
-variants := $(addprefix $O/,$(addsuffix /ctnat,hooks rebuilt next))
 $O/ctnat $O/ctnatd $O/ctnatctl $(static) $(variants):
 	$(call say,LINK)
 	$(link)

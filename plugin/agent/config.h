@@ -4,13 +4,8 @@
 
 /* ctnatd's configuration: conf/ctnatd.json, a file of a ConfigMap. */
 #include "agent/log.h"
+#include "agent/wanted.h"
 #include "core/network.h"
-
-enum overlay {
-	OVERLAY_AUTO, /* where the network between two nodes does not carry pods' addresses */
-	OVERLAY_ALWAYS,
-	OVERLAY_NONE, /* no routes of ours: a cloud's or BGP's */
-};
 
 struct agent_config {
 	struct node_settings node;

@@ -144,8 +144,9 @@ static void collect(struct loop_timer *timer)
 
 static void happened(enum node_event event, void *data)
 {
-	(void)event;
 	(void)data;
+	if (event == EVENT_NETWORK)
+		settle_forget(&agent.settle);
 	look_soon();
 }
 

@@ -11,7 +11,7 @@
 static const char help[] =
 	"usage: ctnatd [OPTION]...          keeps this node's base state, routes and plugin true\n"
 	"       ctnatd mount-bpffs          mounts bpffs at /sys/fs/bpf if nobody did\n"
-	"       ctnatd uninstall [--force]  takes everything off this node; --force: with live pods\n"
+	"       ctnatd uninstall [--force]  takes everything off this node; --force: pods too\n"
 	"       ctnatd --version | --help\n"
 	"\n"
 	"  --config FILE          /etc/ctnat/ctnatd.json\n"

@@ -154,8 +154,11 @@ static int settle_routes(struct settle *s, struct err *err)
 	if (!cluster_knows(s->cluster, KIND_NODE) || !self)
 		return 1; /* what an earlier ctnatd made stays */
 	ret = cluster_peers(s->cluster, &peers, &n, err);
-	return ret ? ret
-		   : routes_apply(&s->routes, &s->rt, self, peers, n, s->config->overlay, err);
+	if (!ret)
+		ret = routes_apply(&s->routes, &s->rt, self, peers, n, s->config->overlay, err);
+	log_state(&s->refusals_log, "nodes without a route",
+		  s->routes.refusals.n ? s->routes.refusals.first : NULL);
+	return ret;
 }
 
 /* Whatever is not as it was left is made again: a sysctl that somebody turned back, too. */
@@ -178,8 +181,8 @@ static void look_at_firewall(struct settle *s, struct node *node)
 		return;
 	snprintf(
 		text, sizeof(text),
-		"'%s' drops whatever its rules do not accept on its way through this node: let them "
-		"accept the pods' ranges, or set its policy to accept",
+		"'%s' drops whatever its rules do not accept on its way through this node: let "
+		"them accept the pods' ranges, or set its policy to accept",
 		chain);
 	log_state(&s->firewall_log, "firewall", found ? text : NULL);
 }
@@ -256,6 +259,11 @@ void settle_now(struct settle *s)
 	s->base_stands = settle_part(s, &s->base_log, "base state", settle_base);
 	s->conflist_stands =
 		settle_part(s, &s->conflist_log, "network configuration", settle_conflist);
+}
+
+void settle_forget(struct settle *s)
+{
+	routes_forget(&s->routes);
 }
 
 bool settle_ready(const struct settle *s)

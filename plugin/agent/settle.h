@@ -38,6 +38,9 @@ void settle_close(struct settle *settle);
  * be done. */
 void settle_now(struct settle *settle);
 
+/* Links, addresses or routes of the node are others than they were. */
+void settle_forget(struct settle *settle);
+
 /* Can this node serve pods: does everything stand that they need? */
 bool settle_ready(const struct settle *settle);
 

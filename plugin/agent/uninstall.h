@@ -8,7 +8,8 @@
 #include "agent/install.h"
 
 /* Says what it did. CNI_TRY_AGAIN, and nothing is done, while attachments are alive, unless
- * `force`: then these pods lose their network. To be called again if it failed. No ctnatd may run here. */
+ * `force`: then these pods lose their network. To be called again if it failed. No ctnatd may run
+ * here. */
 int uninstall(struct install *install, bool force, struct err *err);
 
 #endif
