@@ -310,7 +310,7 @@ fake_kubectl() {
 	local dashboard=deploy/grafana/ctnat.json
 	diff <(sort tests/deploy/metrics.expected) <(jq -r '.. | strings' $dashboard | grep -oE '\<ctnat_[a-z_]+' | sort -u)
 	# what it calls dropped is what the programs drop
-	diff <(sed -nE 's/.*X\(DROP_[A-Z_]+, "([a-z_]+)".*/\1/p' bpf/abi.h | sort) \
+	diff <(sed -nE 's/.*X\(DROP_[A-Z_]+, "([a-z_]+)".*/\1/p' bpf/reasons.h | sort) \
 		<(jq -r '.. | .expr? // empty' $dashboard | grep -oP 'reason=~"\K[^"]+' | tr '|' '\n' | sort -u)
 	jq -e '([.panels[].id] | unique | length) == (.panels | length)' $dashboard
 	jq -e '[.panels[].gridPos | range(.x; .x + .w) as $x | range(.y; .y + .h) as $y | [$x, $y]] | length == (unique | length)' $dashboard
