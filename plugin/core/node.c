@@ -274,10 +274,13 @@ static int build(struct node *node, const struct network *net, bool fresh, bool 
 
 	if (ret < 0)
 		return ret;
-	net = ours ? ours : net;
+	if (ours)
+		net = ours;
 	if (!apply)
 		ret = settings_agree(&node->config, net, err);
-	return ret < 0 ? ret : node_build(node, net, fresh, apply || ret, err);
+	/* what was just read need not be written again */
+	return ret < 0 ? ret
+		       : node_build(node, net, fresh, apply || ret, net->cluster && !ours, err);
 }
 
 static int make_maps(struct node *node, struct err *err)

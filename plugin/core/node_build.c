@@ -32,11 +32,11 @@
 
 static const __u32 config_key;
 
-#define TABLE_TRIES 3	/* against somebody who changes the ruleset all the while */
+#define TABLE_TRIES 3 /* against somebody who changes the ruleset all the while */
 
-enum {	/* config.selftest; 0: not run */
-	SELFTEST_PASSED = 1,
-	SELFTEST_FAILED,
+enum { /* config.selftest; 0: not run */
+       SELFTEST_PASSED = 1,
+       SELFTEST_FAILED,
 };
 
 /* No ruleset has generation 0: whoever comes while the build is half done, or after it died,
@@ -126,10 +126,11 @@ static int load_programs(struct node *node, enum datapath_level wanted, struct e
 struct build {
 	struct node *node;
 	const struct network *net;
-	bool apply;		/* the settings are new */
-	bool reload;		/* and so must the programs be */
-	bool moved;		/* the uplinks or their addresses are not what they were */
-	bool fresh;		/* no base state was here */
+	bool apply;  /* the settings are new */
+	bool reload; /* and so must the programs be */
+	bool moved;  /* the uplinks or their addresses are not what they were */
+	bool fresh;  /* no base state was here */
+	bool save;   /* the settings are ctnatd's, and of now */
 	struct lost *lost;
 };
 
@@ -140,10 +141,8 @@ static int build_takeover(const struct build *b, struct err *err)
 
 static int build_settings(const struct build *b, struct err *err)
 {
-	int ret = b->apply ? settings_apply(b->node, b->net, err)
-			   : settings_add_ranges(b->node, b->net, err);
-
-	return ret || !b->apply || !b->net->cluster ? ret : saved_write(b->net, err);
+	return b->apply ? settings_apply(b->node, b->net, err)
+			: settings_add_ranges(b->node, b->net, err);
 }
 
 static int build_uplinks(const struct build *b, struct err *err)
@@ -170,8 +169,8 @@ static int build_lost(const struct build *b, struct err *err)
 
 static int build_programs(const struct build *b, struct err *err)
 {
-	enum datapath_level wanted = b->apply ? b->net->node.datapath
-					      : b->node->config.wanted_level;
+	enum datapath_level wanted =
+		b->apply ? b->net->node.datapath : b->node->config.wanted_level;
 
 	return b->reload ? load_programs(b->node, wanted, err) : 0;
 }
@@ -207,6 +206,12 @@ static int build_farewell(const struct build *b, struct err *err)
 	return b->fresh ? takeover_end(err) : 0;
 }
 
+/* Nothing is saved that could not be made: an ADD would have to make it, too. */
+static int build_saved(const struct build *b, struct err *err)
+{
+	return b->save ? saved_write(b->net, err) : 0;
+}
+
 static int build_commit(const struct build *b, struct err *err)
 {
 	return commit(b->node, err);
@@ -216,16 +221,17 @@ static const struct {
 	const char *name;
 	int (*make)(const struct build *b, struct err *err);
 } parts[] = {
-	{ "takeover", build_takeover }, { "settings", build_settings },
-	{ "uplinks", build_uplinks },	{ "sysctls", build_sysctls },
+	{ "takeover", build_takeover }, { "uplinks", build_uplinks },
+	{ "settings", build_settings }, { "sysctls", build_sysctls },
 	{ "pods", build_pods },		{ "routes", build_routes },
 	{ "table", build_table },	{ "lost", build_lost },
 	{ "programs", build_programs }, { "tracking", build_tracking },
 	{ "guard", build_guard },	{ "attach", build_attach },
-	{ "farewell", build_farewell }, { "commit", build_commit },
+	{ "farewell", build_farewell }, { "saved", build_saved },
+	{ "commit", build_commit },
 };
 
-int node_build(struct node *node, const struct network *net, bool fresh, bool apply,
+int node_build(struct node *node, const struct network *net, bool fresh, bool apply, bool save,
 	       struct err *err)
 {
 	bool reload = fresh || node->config.build != PROGRAMS_BUILD ||
@@ -238,6 +244,7 @@ int node_build(struct node *node, const struct network *net, bool fresh, bool ap
 		.reload = reload,
 		.moved = fresh || !uplinks_stand(node),
 		.fresh = fresh,
+		.save = save && apply,
 		.lost = &lost,
 	};
 

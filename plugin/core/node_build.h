@@ -6,8 +6,9 @@
  * with open maps. */
 #include "core/node.h"
 
-/* fresh: no base state was here. apply: net's settings are to be in force from now on. */
-int node_build(struct node *node, const struct network *net, bool fresh, bool apply,
+/* fresh: no base state was here. apply: net's settings are to be in force from now on, and, if
+ * save, saved. */
+int node_build(struct node *node, const struct network *net, bool fresh, bool apply, bool save,
 	       struct err *err);
 
 #endif

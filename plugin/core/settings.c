@@ -152,7 +152,6 @@ int settings_apply(struct node *node, const struct network *net, struct err *err
 	config->spoof_check = s->spoof_check;
 	config->short_way = s->short_way;
 	config->stack_mark = s->stack_mark;
-	config->mtu = s->mtu;
 	config->owner = net->cluster ? OWNER_AGENT : OWNER_CONFLIST;
 	config->uplinks_named = s->n_uplinks > 0;
 	config->settings_hash = hash;

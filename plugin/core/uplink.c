@@ -285,7 +285,8 @@ static int stands(const void *key, const void *value, void *data)
 	struct link link;
 
 	if (rtnl_link_get_index(&node->rt, *(const __u32 *)key, &link, NULL) < 0 ||
-	    strcmp(link.name, was->name) || describe(node, &link, &now, NULL) < 0)
+	    strcmp(link.name, was->name) || link.mtu != was->mtu ||
+	    describe(node, &link, &now, NULL) < 0)
 		return -ESTALE;
 	/* a former one gets no new address, but may lose its old one */
 	if (was->flags & UPLINK_FORMER)
@@ -324,9 +325,9 @@ bool uplinks_stand(struct node *node)
 	int fd = node->maps.fd[MAP_UPLINKS];
 	struct standing standing = { node, 0 };
 
-	/* with no uplink at all: perhaps there is one by now */
+	/* with no uplink at all, and none named: perhaps there is a way out by now */
 	return !map_each(fd, sizeof(__u32), sizeof(struct uplink), stands, &standing) &&
-	       standing.n > 0 && (node->config.uplinks_named || way_out_known(node)) &&
+	       (node->config.uplinks_named ? standing.n > 0 : way_out_known(node)) &&
 	       !guard_verify(node, NULL);
 }
 
