@@ -2,16 +2,23 @@
 /*
  * Theory: people write this file, and nobody watches while ctnatd reads it. So a file counts as a
  * whole or not at all: a value that cannot be honoured, and a key that nobody knows, reject it by
- * name, and the last good one stays in force.
+ * name, and the last good one stays in force; a copy of it is kept, for a ctnatd that starts while
+ * the file is bad.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "agent/config.h"
+#include "agent/listen.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/replace.h"
 #include "conf/nodeconf.h"
 #include "conf/value.h"
+#include "core/saved.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -49,7 +56,7 @@ static int read_log_level(const struct json *root, struct agent_config *out, str
 	return ret;
 }
 
-/* What it means is for who listens there (serve.h). */
+/* Whether it can be had is for who listens there to find out. */
 static int read_metrics_address(const struct json *root, struct agent_config *out, struct err *err)
 {
 	const char *text = DEFAULT_METRICS_ADDRESS;
@@ -60,8 +67,10 @@ static int read_metrics_address(const struct json *root, struct agent_config *ou
 		ret = json_string(&value, &text, err);
 	if (ret < 0)
 		return ret;
-	if (strlen(text) >= sizeof(out->metrics_address))
-		return json_reject(&value, err, "too long for an address and a port");
+	if (*text && strcmp(text, "off") && listen_check(text, NULL) < 0)
+		return json_reject(&value, err,
+				   "must be \"address:port\", \"[v6 address]:port\", \":port\" or "
+				   "\"\" for none");
 	snprintf(out->metrics_address, sizeof(out->metrics_address), "%s", text);
 	return 0;
 }
@@ -92,4 +101,21 @@ int config_read(const char *path, struct agent_config *out, struct err *err)
 	if (!ret)
 		ret = config_parse(text, len, out, err);
 	return ret ? err_wrap(err, "configuration '%s'", path) : 0;
+}
+
+int config_keep(const char *path, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	_cleanup_close_ int dir = -1;
+	size_t len;
+	int ret = file_read(path, FILE_MAX, &text, &len, err);
+
+	if (ret < 0)
+		return ret;
+	if (mkdir(SAVED_DIR, 0755) < 0 && errno != EEXIST)
+		return err_set(err, -errno, "create directory '%s'", SAVED_DIR);
+	dir = open(SAVED_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return err_set(err, -errno, "open directory '%s'", SAVED_DIR);
+	return replace_file(dir, CONFIG_KEPT_NAME, text, len, 0644, err);
 }

@@ -321,15 +321,13 @@ static int withdraw_conflist(struct install *install, struct err *err)
 	return remove_name(install->conf_dir, INSTALL_CONFLIST, err);
 }
 
-int install_withdraw(struct install *install, unsigned int alive, bool force, struct err *err)
+int install_withdraw_conflist(struct install *install, struct err *err)
 {
-	int ret;
-
-	if (alive && !force)
-		return err_cni(err, CNI_TRY_AGAIN,
-			       "%u attachments are alive: drain the pods first, or use force",
-			       alive);
 	notes_clear(&install->notes);
-	ret = withdraw_conflist(install, err);
-	return ret < 0 ? ret : remove_name(install->bin_dir, INSTALL_PLUGIN, err);
+	return withdraw_conflist(install, err);
+}
+
+int install_withdraw_plugin(const struct install *install, struct err *err)
+{
+	return remove_name(install->bin_dir, INSTALL_PLUGIN, err);
 }

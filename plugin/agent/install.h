@@ -43,11 +43,10 @@ bool install_stands(const struct install *install);
 /* What should be said of the last install_conflist(), in lines; NULL: the same as before. */
 const char *install_news(struct install *install);
 
-/*
- * Takes configuration and plugin away. Refused (CNI_TRY_AGAIN) while attachments live, unless
- * `force`. A list with plugins that are not from the template is kept, under a name that no runtime
- * reads: the notes say which.
- */
-int install_withdraw(struct install *install, unsigned int alive, bool force, struct err *err);
+/* Take them away, the configuration first, and the plugin when no attachment is left: without it
+ * there is no DEL. A list with plugins that are not from the template is kept, under a name that no
+ * runtime reads: the notes say which. */
+int install_withdraw_conflist(struct install *install, struct err *err);
+int install_withdraw_plugin(const struct install *install, struct err *err);
 
 #endif

@@ -55,6 +55,15 @@ static int parse_address(const char *address, struct addr *host, in_port_t *port
 	return 0;
 }
 
+int listen_check(const char *address, struct err *err)
+{
+	struct addr host;
+	in_port_t port;
+	bool any;
+
+	return parse_address(address, &host, &port, &any, err);
+}
+
 static int listen_on(int family, const void *sockaddr, socklen_t len, struct err *err)
 {
 	_cleanup_close_ int fd =

@@ -11,4 +11,7 @@
  * the kernel says. */
 int listen_open(const char *address, struct err *err);
 
+/* Is it one of these? Else CNI_INVALID_CONFIG. */
+int listen_check(const char *address, struct err *err);
+
 #endif

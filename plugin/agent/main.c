@@ -38,6 +38,7 @@
 
 #define GATHER_MS  100	 /* of events, before they are looked at */
 #define REST_MS	   500	 /* at most, between two looks */
+#define RESTLESS   5	 /* looks in a row that had to make the base state again */
 #define LOOK_MS	   10000 /* ... and without any event */
 #define COLLECT_MS 60000 /* between two walks over all attachments */
 
@@ -46,7 +47,9 @@ struct agent {
 	struct loop loop;
 	struct agent_config config;
 	bool config_good;	 /* the file is what is in force */
+	bool listening;		 /* on config.metrics_address */
 	__u64 config_generation; /* files that came into force */
+	__u64 config_kept;	 /* the generation of the copy on disk */
 	struct cluster cluster;
 	struct kube kube;
 	struct settle settle;
@@ -57,6 +60,8 @@ struct agent {
 	struct loop_timer look, collect;
 	__u64 rested; /* loop_now_ms(): from then on looking may begin again */
 	bool marked;  /* the node's condition */
+	unsigned int restless;
+	bool connected[KINDS]; /* a watch stands */
 	struct log_state config_log, serve_log, collect_log, trouble[KINDS];
 };
 
@@ -64,7 +69,7 @@ static struct agent agent; /* too large for a stack frame */
 
 /* ---- what is to be looked at, and when ------------------------------------------------------- */
 
-/* Soon, but not so often that looking takes more than a fifth of a CPU. */
+/* Soon, but after a rest four times as long as the last look, if that was short. */
 static void look_soon(void)
 {
 	__u64 now = loop_now_ms(), due = now + GATHER_MS;
@@ -84,46 +89,87 @@ static void read_config(void)
 
 	agent.config_good = !ret;
 	log_state(&agent.config_log, "configuration", ret ? err.msg : NULL);
+	if (ret && !agent.config_generation) {
+		ret = config_read(CONFIG_KEPT, &config, NULL);
+		if (!ret)
+			log_line(LOG_WARNING, "configuration: the last good one is in force");
+	}
 	if (ret || (agent.config_generation && !memcmp(&config, &agent.config, sizeof(config))))
 		return;
 	log_set_level(config.log_level);
 	if (agent.config_generation)
 		log_line(LOG_INFO, "configuration: '%s' has changed", agent.options.config);
 	agent.config = config;
-	agent.config_generation++;
-	ret = serve_listen(agent.serve, config.metrics_address, &err);
-	log_state(&agent.serve_log, "metricsAddress", ret < 0 ? err.msg : NULL);
-	kube_nodes(&agent.kube, config.overlay != OVERLAY_NONE);
+	agent.listening = false;
+	if (agent.config_generation++) /* the first time start_kube() is told */
+		kube_nodes(&agent.kube, config.overlay != OVERLAY_NONE);
 }
 
+/* An address that is not to be had now may be later: a ctnatd that is about to end has it. */
+static void listen_for_metrics(void)
+{
+	struct err err;
+	int ret;
+
+	if (agent.listening)
+		return;
+	ret = serve_listen(agent.serve, agent.config.metrics_address, &err);
+	log_state(&agent.serve_log, "metricsAddress", ret < 0 ? err.msg : NULL);
+	agent.listening = ret >= 0;
+}
+
+/* Once; and again if somebody says otherwise, or the node was deleted and made anew. */
 static void mark_available(void)
 {
-	if (agent.marked || !settle_ready(&agent.settle))
+	const struct peer *self = cluster_self(&agent.cluster);
+
+	if (!settle_ready(&agent.settle) || (agent.marked && !(self && self->unavailable)))
 		return;
-	log_line(LOG_INFO, "node '%s' can serve pods", agent.options.node_name);
+	if (!agent.marked)
+		log_line(LOG_INFO, "node '%s' can serve pods", agent.options.node_name);
 	kube_mark_available(&agent.kube);
 	agent.marked = true;
 }
 
-/* Troubles are over when a watch stands. */
+/* A trouble is over when a watch stands: the next one is said again, if it is the same, too. */
 static void look_at_watches(void)
 {
 	struct kube_state state;
 
 	for (enum kind kind = 0; kind < KINDS; kind++) {
 		kube_state(&agent.kube, kind, &state);
-		if (state.watching || state.absent)
-			log_state(&agent.trouble[kind], "API server", NULL);
+		if (state.watching && !agent.connected[kind])
+			log_line(LOG_INFO, "API server: %ss are watched", kind_name(kind));
+		if (state.watching)
+			agent.trouble[kind].last[0] = '\0';
+		agent.connected[kind] = state.watching;
 	}
+}
+
+/* A copy of what the node can have. */
+static void keep_config(void)
+{
+	struct err err;
+
+	if (agent.config_kept == agent.config_generation || !agent.config_good ||
+	    !agent.settle.base_stands)
+		return;
+	if (config_keep(agent.options.config, &err) < 0)
+		log_line(LOG_WARNING, "keep a copy of the configuration: %s", err.msg);
+	agent.config_kept = agent.config_generation;
 }
 
 static void look(struct loop_timer *timer)
 {
-	__u64 began = loop_now_ms(), took;
+	__u64 began = loop_now_ms(), took, repairs;
 
 	read_config();
+	listen_for_metrics();
 	look_at_watches();
+	repairs = agent.settle.repairs;
 	settle_now(&agent.settle);
+	keep_config();
+	agent.restless = agent.settle.repairs != repairs ? agent.restless + 1 : 0;
 	mark_available();
 	took = loop_now_ms() - began;
 	agent.rested = began + took + 4 * (took < REST_MS / 4 ? took : REST_MS / 4);
@@ -133,7 +179,7 @@ static void look(struct loop_timer *timer)
 static void collect(struct loop_timer *timer)
 {
 	struct err err;
-	int n = settle_collect(&agent.settle, &err);
+	int n = settle_collect(&err);
 
 	log_state(&agent.collect_log, "attachments", n < 0 ? err.msg : NULL);
 	if (n > 0)
@@ -147,7 +193,9 @@ static void happened(enum node_event event, void *data)
 	(void)data;
 	if (event == EVENT_NETWORK)
 		settle_forget(&agent.settle);
-	look_soon();
+	/* what is made again each time wakes us each time: somebody else works against us */
+	if (agent.restless < RESTLESS || event == EVENT_FILES)
+		look_soon();
 }
 
 /* A node that is new to the API server, or was deleted there, has no condition of ours. */

@@ -12,6 +12,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "agent/log.h"
 #include "agent/node_event.h"
 #include "base/cleanup.h"
 #include "kern/nl_monitor.h"
@@ -68,7 +69,11 @@ int node_events_start(struct node_events *events, struct loop *loop, const char 
 					      : nl_monitor_open(NL_MONITOR_RULESET, err);
 
 		events->sources[i].fd = fd;
-		ret = fd < 0 ? fd : loop_watch(loop, &events->sources[i], EPOLLIN, err);
+		/* instances of inotify are few; files are looked at now and then in any case */
+		if (fd < 0 && i == EVENT_FILES)
+			log_line(LOG_WARNING, "changes of files are noticed late: %s", err->msg);
+		else
+			ret = fd < 0 ? fd : loop_watch(loop, &events->sources[i], EPOLLIN, err);
 	}
 	if (ret < 0)
 		node_events_stop(events);
@@ -77,7 +82,7 @@ int node_events_start(struct node_events *events, struct loop *loop, const char 
 
 void node_events_stop(struct node_events *events)
 {
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 3 && events->loop; i++) {
 		loop_unwatch(events->loop, &events->sources[i]);
 		cleanup_close(&events->sources[i].fd);
 		events->sources[i].fd = -1;

@@ -6,14 +6,14 @@
 #include "agent/loop.h"
 
 enum node_event {
-	EVENT_NETWORK,		/* links, addresses, routes, rules */
+	EVENT_NETWORK, /* links, addresses, routes, rules */
 	EVENT_RULESET,
-	EVENT_FILES,		/* in one of the directories */
+	EVENT_FILES, /* in one of the directories */
 };
 
 struct node_events {
 	struct loop *loop;
-	struct loop_source sources[3];	/* by enum node_event */
+	struct loop_source sources[3]; /* by enum node_event */
 	void (*happened)(enum node_event event, void *data);
 	void *data;
 };

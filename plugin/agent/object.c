@@ -220,9 +220,37 @@ static int parse_node_address(const struct json *item, struct peer *peer, struct
 	return 0;
 }
 
+/* Does the cluster hold the node for one without a network? */
+static int parse_node_condition(const struct json *item, struct peer *peer, struct err *err)
+{
+	const char *type, *status;
+	int ret = json_get_string(item, "type", &type, err);
+
+	if (ret <= 0 || strcmp(type, "NetworkUnavailable"))
+		return ret < 0 ? ret : 0;
+	ret = json_get_string(item, "status", &status, err);
+	peer->unavailable = ret > 0 && !strcmp(status, "True");
+	return ret < 0 ? ret : 0;
+}
+
+static int parse_node_status(const struct json *status, struct peer *peer, struct err *err)
+{
+	struct json list, item = { 0 };
+	int ret = json_get_list(status, "addresses", &list, err);
+
+	while (ret > 0 && json_next(&list, &item))
+		ret = parse_node_address(&item, peer, err) ?: 1;
+	if (ret >= 0)
+		ret = json_get_list(status, "conditions", &list, err);
+	item = (struct json){ 0 };
+	while (ret > 0 && json_next(&list, &item))
+		ret = parse_node_condition(&item, peer, err) ?: 1;
+	return ret < 0 ? ret : 0;
+}
+
 static int parse_node(const struct json *object, struct object *out, struct err *err)
 {
-	struct json spec, status, list, item = { 0 };
+	struct json spec, status;
 	struct peer *peer = &out->peer;
 	int ret;
 
@@ -235,11 +263,7 @@ static int parse_node(const struct json *object, struct object *out, struct err 
 	if (ret < 0)
 		return ret;
 	ret = json_get_object(object, "status", &status, err);
-	if (ret > 0)
-		ret = json_get_list(&status, "addresses", &list, err);
-	while (ret > 0 && json_next(&list, &item))
-		ret = parse_node_address(&item, peer, err) ?: 1;
-	return ret < 0 ? ret : 0;
+	return ret > 0 ? parse_node_status(&status, peer, err) : ret;
 }
 
 static int parse_ingress(const struct json *object, struct service *service, struct err *err)

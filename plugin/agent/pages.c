@@ -13,16 +13,17 @@ static void serve_health(void *data, struct serve_page *page)
 	page->len = page->text ? strlen(page->text) : 0;
 }
 
-/* What is not as it should be, and has not failed, waits for the API server. */
-static const char *how(bool stands, const struct log_state *log)
+/* What is not as it should be, and has not failed, waits for something. */
+static const char *how(bool stands, const struct log_state *log, const char *waits)
 {
-	return stands ? "ok" : log->last[0] ? log->last : "the API server has not said enough yet";
+	return stands ? "ok" : log->last[0] ? log->last : waits;
 }
 
 static void serve_ready(void *data, struct serve_page *page)
 {
 	const struct pages *pages = data;
 	const struct settle *s = pages->settle;
+	static const char api[] = "the API server has not said enough yet";
 	bool ready = settle_ready(s);
 	int len;
 
@@ -30,9 +31,10 @@ static void serve_ready(void *data, struct serve_page *page)
 	page->status = ready ? 200 : 503;
 	len = asprintf(&page->text,
 		       "plugin: %s\nroutes: %s\nbase state: %s\nnetwork configuration: %s\n",
-		       how(s->plugin_stands, &s->plugin_log), how(s->routes_stand, &s->routes_log),
-		       how(s->base_stands, &s->base_log),
-		       how(s->conflist_stands, &s->conflist_log));
+		       how(s->plugin_stands, &s->plugin_log, "not yet"),
+		       how(s->routes_stand, &s->routes_log, api),
+		       how(s->base_stands, &s->base_log, api),
+		       how(s->conflist_stands, &s->conflist_log, "waits for the rest"));
 	page->len = len < 0 ? 0 : len;
 	if (len < 0)
 		page->text = NULL;

@@ -14,6 +14,7 @@
 struct peer {
 	char name[NODE_NAME_MAX];
 	bool cloud;			       /* has a providerID that names a cloud */
+	bool unavailable;		       /* its condition NetworkUnavailable is True */
 	struct addr addr[2];		       /* InternalIP, IPv4 and IPv6; all zero: none */
 	struct cidr pod_cidrs[NODE_CIDRS_MAX]; /* masked */
 	size_t n_pod_cidrs;

@@ -27,8 +27,8 @@
 
 #include "agent/settle.h"
 #include "base/cleanup.h"
+#include "core/leftovers.h"
 #include "core/node.h"
-#include "core/reclaim.h"
 #include "core/saved.h"
 #include "kern/nft_forward.h"
 
@@ -151,24 +151,75 @@ static int settle_routes(struct settle *s, struct err *err)
 	size_t n;
 	int ret;
 
-	if (!cluster_knows(s->cluster, KIND_NODE) || !self)
+	if (!cluster_knows(s->cluster, KIND_NODE))
 		return 1; /* what an earlier ctnatd made stays */
+	if (!self)
+		return err_cni(err, CNI_NOT_AVAILABLE, "the cluster has no node '%s' (NODE_NAME)",
+			       s->cluster->self);
 	ret = cluster_peers(s->cluster, &peers, &n, err);
 	if (!ret)
 		ret = routes_apply(&s->routes, &s->rt, self, peers, n, s->config->overlay, err);
 	log_state(&s->refusals_log, "nodes without a route",
 		  s->routes.refusals.n ? s->routes.refusals.first : NULL);
+	s->routed = s->routed || !ret;
 	return ret;
+}
+
+/* What the overlay takes of a packet; as it was saved until the nodes are known. */
+static __u32 overhead(const struct settle *s)
+{
+	if (s->routed)
+		return routes_overhead(&s->routes);
+	return s->saved ? s->saved->node.overhead : 0;
 }
 
 /* Whatever is not as it was left is made again: a sysctl that somebody turned back, too. */
 static int make_base(struct settle *s, struct node *node, struct err *err)
 {
+	struct err fault;
 	int ret = node_ensure(node, &s->net, err);
 
-	if (!ret && node_verify(node, NULL) < 0)
-		ret = node_rebuild(node, &s->net, err);
+	if (ret < 0 || !node_verify(node, &fault))
+		return ret;
+	log_line(LOG_WARNING, "base state: made again, because %s", fault.msg);
+	ret = node_rebuild(node, &s->net, err);
+	return ret ? ret : node_verify(node, err);
+}
+
+/* Settings that the node cannot have (an uplink that is not there) are said, and the last that it
+ * could have stay in force. */
+static int make_best_base(struct settle *s, struct node *node, struct err *err)
+{
+	struct err ignored;
+	int ret;
+
+	s->net.node = s->config->node;
+	s->net.node.overhead = overhead(s);
+	ret = make_base(s, node, err);
+	if (!ret) {
+		s->good = s->config->node;
+		s->has_good = true;
+		return 0;
+	}
+	if (!s->has_good || !memcmp(&s->good, &s->config->node, sizeof(s->good)))
+		return ret;
+	node_close(node);
+	*node = (struct node)NODE_CLOSED;
+	s->net.node = s->good;
+	s->net.node.overhead = overhead(s);
+	make_base(s, node, &ignored);
 	return ret;
+}
+
+/* Is there a base state, or, without one, do we know this node's own ranges? Pods that live would
+ * be taken for strangers without; an ADD knows them. */
+static bool may_make_base(const struct settle *s)
+{
+	struct node node = NODE_CLOSED;
+	bool made = !node_open(&node, NULL) && node_has_state(&node);
+
+	node_close(&node);
+	return made || cluster_self(s->cluster);
 }
 
 /* Docker and ufw do that; kube-proxy and we accept nothing on others' behalf. */
@@ -179,11 +230,10 @@ static void look_at_firewall(struct settle *s, struct node *node)
 
 	if (found < 0)
 		return;
-	snprintf(
-		text, sizeof(text),
-		"'%s' drops whatever its rules do not accept on its way through this node: let "
-		"them accept the pods' ranges, or set its policy to accept",
-		chain);
+	snprintf(text, sizeof(text),
+		 "'%s' drops whatever its rules do not accept on its way through this node: let "
+		 "them accept the pods' ranges, or set its policy to accept",
+		 chain);
 	log_state(&s->firewall_log, "firewall", found ? text : NULL);
 }
 
@@ -194,11 +244,11 @@ static int settle_base(struct settle *s, struct err *err)
 
 	if (ret < 0)
 		return ret;
-	s->net.node = s->config->node;
-	s->net.node.overhead = routes_overhead(&s->routes);
+	if (!may_make_base(s))
+		return 1;
 	s->net.cluster = &s->cidrs;
 	take_ranges(&s->net, cluster_self(s->cluster));
-	ret = make_base(s, &node, err);
+	ret = make_best_base(s, &node, err);
 	if (!ret) {
 		if (s->hash == node.config.settings_hash && s->generation != node.config.generation)
 			s->repairs++;
@@ -238,8 +288,9 @@ static int settle_conflist(struct settle *s, struct err *err)
 		log_line(LOG_INFO, "network configuration: written to '%s'", s->install.conf_dir);
 	news = install_news(&s->install);
 	if (news)
-		log_line(LOG_WARNING, "network configuration: %s", news);
-	return ret < 0 ? ret : 0;
+		log_line(*news ? LOG_WARNING : LOG_INFO, "network configuration: %s",
+			 *news ? news : "nothing is odd about it any more");
+	return ret < 0 ? ret : !install_stands(&s->install);
 }
 
 static bool settle_part(struct settle *s, struct log_state *log, const char *name,
@@ -272,16 +323,26 @@ bool settle_ready(const struct settle *s)
 	       install_stands(&s->install);
 }
 
-int settle_collect(struct settle *s, struct err *err)
+static void collected(const struct leftover *leftover, void *data)
 {
+	int *n = data;
+
+	*n += !leftover->kept && !leftover->failure[0];
+	if (leftover->failure[0])
+		log_line(LOG_WARNING, "attachment %s/%s: %s", leftover->key.container_id,
+			 leftover->key.ifname, leftover->failure);
+}
+
+int settle_collect(struct err *err)
+{
+	int n = 0;
 	struct node node = NODE_CLOSED;
-	struct request nobody = { .verb = VERB_GC };
 	int ret = node_open(&node, err);
 
 	if (!ret)
 		ret = node_refuse_newer(&node, err);
 	if (!ret && node_has_state(&node))
-		ret = reclaim_dead(&node, &s->net, &nobody, NULL);
+		ret = leftovers_remove(&node, false, collected, &n, err);
 	node_close(&node);
-	return ret;
+	return ret < 0 ? ret : n;
 }

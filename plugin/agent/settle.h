@@ -19,6 +19,9 @@ struct settle {
 	struct cluster_cidrs cidrs;		  /* ... and what it knows of the cluster, */
 	struct cidr *pods, *services, *externals; /* in these */
 	struct network *saved;			  /* what an earlier ctnatd knew; NULL: nothing */
+	struct node_settings good;		  /* the last that the node could have, */
+	bool has_good;				  /* if there were any */
+	bool routed;				  /* routes were made once */
 
 	/* how it went the last time */
 	bool plugin_stands, routes_stand, base_stands, conflist_stands;
@@ -45,6 +48,6 @@ void settle_forget(struct settle *settle);
 bool settle_ready(const struct settle *settle);
 
 /* Attachments of which nothing is left in the kernel give back what they hold. Returns how many. */
-int settle_collect(struct settle *settle, struct err *err);
+int settle_collect(struct err *err);
 
 #endif

@@ -50,6 +50,7 @@ static void a_bad_one_is_rejected_by_name(void **state)
 		{ "{\"overlay\":\"sometimes\"}", "overlay" },
 		{ "{\"logLevel\":7}", "logLevel" },
 		{ "{\"metricsAddress\":9440}", "metricsAddress" },
+		{ "{\"metricsAddress\":\"localhost\"}", "metricsAddress" },
 		{ "{\"nonMasqueradeCIDRs\":[\"10.0.0.0/8\",\"10.1.2.3/33\"]}", "nonMasqueradeCIDRs[1]" },
 		{ "{\"mtu\":12}", "mtu" },
 		{ "{\"portRange\":\"9\"}", "portRange" },

@@ -763,13 +763,13 @@ static void uninstalling_leaves_nothing(void **state)
 	assert_int_equal(install_plugin(&install, &err), 1);
 	assert_written(HEAD OURS PORTMAP TAIL);
 	put("conf/.10-ctnat.conflist.new", "half", 0600);
-	assert_int_equal(install_withdraw(&install, 3, false, &err), -EAGAIN);
-	assert_string_equal(err.msg, "3 attachments are alive: drain the pods first, or use force");
-	assert_true(exists("bin/ctnat") && exists(LIST));
-	assert_int_equal(install_withdraw(&install, 3, true, &err), 0);
-	assert_false(exists("bin/ctnat"));
+	assert_int_equal(install_withdraw_conflist(&install, &err), 0);
 	assert_int_equal(count("conf"), 0);
-	assert_int_equal(install_withdraw(&install, 0, false, &err), 0);
+	assert_true(exists("bin/ctnat"));
+	assert_int_equal(install_withdraw_plugin(&install, &err), 0);
+	assert_false(exists("bin/ctnat"));
+	assert_int_equal(install_withdraw_conflist(&install, &err), 0);
+	assert_int_equal(install_withdraw_plugin(&install, &err), 0);
 }
 
 static void uninstalling_keeps_what_is_not_ours(void **state)
@@ -777,12 +777,12 @@ static void uninstalling_keeps_what_is_not_ours(void **state)
 	(void)state;
 	plugin("istio-cni", NEWEST);
 	put(LIST, HEAD OURS PORTMAP ISTIO TAIL, 0644);
-	assert_int_equal(install_withdraw(&install, 0, false, &err), 0);
+	assert_int_equal(install_withdraw_conflist(&install, &err), 0);
 	assert_noted("has others' plugins in it and is kept as '10-ctnat.conflist.kept-1'");
 	assert_false(exists(LIST));
 	assert_is(LIST ".kept-1", HEAD OURS PORTMAP ISTIO TAIL);
 	put(LIST, HEAD "{\"type\":\"bridge\"}" TAIL, 0644);
-	assert_int_equal(install_withdraw(&install, 0, false, &err), 0);
+	assert_int_equal(install_withdraw_conflist(&install, &err), 0);
 	assert_noted("is left where it is: it is no list with a plugin ctnat in it");
 	assert_is(LIST, HEAD "{\"type\":\"bridge\"}" TAIL);
 }
