@@ -91,7 +91,7 @@ node() {
 		route add default via $gw4
 		route add default via ${net6%::*}::1
 	EOT
-	echo '{"nonMasqueradeCIDRs": ["10.244.0.0/16", "fd00:10:244::/48"]}' >"$DIR/$name/etc/ctnatd.json"
+	echo '{}' >"$DIR/$name/etc/ctnatd.json"
 	jq 'del(.plugins[1:])' "$HERE/../../conf/10-ctnat.conflist" |
 		jq '.plugins[0] |= {type, capabilities, ipam: {type: "ctnat", routes: [{dst: "0.0.0.0/0"}, {dst: "::/0"}]}}' \
 		>"$DIR/$name/etc/10-ctnat.conflist"
