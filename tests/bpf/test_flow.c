@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -232,20 +233,29 @@ static void unanswered_flows_are_limited(void **state)
 	assert_int_equal(dp_budget(dp.host0).inserts, 1);
 }
 
-static void an_answer_gives_back(void **state)
+/* Is what the pod did in this second still what is counted? conntrack(8) may take its time. */
+static bool second_is_over(void)
 {
-	struct config cfg = dp.cfg;
+	struct timespec now;
 
-	(void)state;
-	cfg.insert_limit = 2;
-	dp_set_config(&cfg);
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (__u32)now.tv_sec != dp_budget(dp.host0).second;
+}
+
+/* False: a second ended in between, and nothing can be said. */
+static bool look_whether_an_answer_gives_back(void)
+{
 	dp_pod_sends(frame_tcp(POD_A4, 4000, WORLD4, 80, FLAG_SYN), REASON_PASS_INSERTED);
 	dp_pod_sends(frame_udp(POD_A4, 4001, WORLD4, 53), REASON_PASS_INSERTED);
+	if (second_is_over())
+		return false;
 	dp_pod_sends(frame_udp(POD_A4, 4002, WORLD4, 53), REASON_PASS_LIMITED);
 	ct_do("-U -p tcp -s %s -d %s --sport 4000 --dport 80 --state SYN_RECV", POD_A4, WORLD4);
+	ct_do("-U -p udp -s %s -d %s --sport 4001 --dport 53 -u SEEN_REPLY", POD_A4, WORLD4);
+	if (second_is_over())
+		return false;
 	dp_pod_sends(frame_tcp(POD_A4, 4000, WORLD4, 80, FLAG_ACK), REASON_PASS_ESTABLISHED);
 	assert_int_equal(dp_budget(dp.host0).inserts, 1);
-	ct_do("-U -p udp -s %s -d %s --sport 4001 --dport 53 -u SEEN_REPLY", POD_A4, WORLD4);
 	dp_pod_sends(frame_udp(POD_A4, 4001, WORLD4, 53), REASON_PASS_ESTABLISHED);
 	assert_int_equal(dp_budget(dp.host0).inserts, 0);
 	/* Never below zero, and nothing for flows that are long known to be answered. */
@@ -253,9 +263,26 @@ static void an_answer_gives_back(void **state)
 	dp_pod_sends(frame_udp(POD_A4, 4002, WORLD4, 53), REASON_PASS_INSERTED);
 	ct_do("-U -p udp -s %s -d %s --sport 4001 --dport 53 -u SEEN_REPLY,ASSURED", POD_A4, WORLD4);
 	ct_do("-U -p tcp -s %s -d %s --sport 4000 --dport 80 --state ESTABLISHED", POD_A4, WORLD4);
+	if (second_is_over())
+		return false;
 	dp_pod_sends(frame_udp(POD_A4, 4001, WORLD4, 53), REASON_PASS_ESTABLISHED);
 	dp_pod_sends(frame_tcp(POD_A4, 4000, WORLD4, 80, FLAG_ACK), REASON_PASS_ESTABLISHED);
 	assert_int_equal(dp_budget(dp.host0).inserts, 1);
+	return true;
+}
+
+static void an_answer_gives_back(void **state)
+{
+	struct config cfg = dp.cfg;
+
+	cfg.insert_limit = 2;
+	for (int tries = 0; tries < 20; tries++) {
+		dp_reset(state);
+		dp_set_config(&cfg);
+		if (look_whether_an_answer_gives_back())
+			return;
+	}
+	fail_msg("no second was long enough");
 }
 
 static void a_full_table_is_the_stacks_problem(void **state)
