@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/err.h"
-#include "kern/tcattach.h"
 #include "subjects.h"
 
 #define NFT_RULES \
@@ -38,7 +37,7 @@
 
 #define KIND(key, value) NETWORK(THE_POD "\"" key "\":\"" value "\",")
 
-static const struct recipe recipes[SITES] = {
+static const struct recipe recipes[SUBJECTS] = {
 	[NFT] = { "nftables masquerade", NFT_RULES, NULL, true },
 	[NFT_AGAIN] = { "  the same again (A/A)", NFT_RULES, NULL, true },
 	[ROUTING] = { "routing without NAT", NULL, NULL, false },
@@ -48,10 +47,9 @@ static const struct recipe recipes[SITES] = {
 	[CTNAT_ASSISTED] = { "ctnat, assisted", NULL, KIND("datapath", "assisted"), true },
 	[CTNAT_OFF] = { "ctnat, short way off", NULL, KIND("shortWay", "off"), true },
 	[WIRE] = { "the wire", NULL, NULL, false },
-	[CTNAT_BARE] = { "no program on the uplink", NULL, NETWORK(THE_POD), true },
 };
 
-struct site sites[SITES];
+struct site sites[SUBJECTS];
 
 static struct node home;
 
@@ -72,13 +70,6 @@ static int find_plugin(char path[PATH_MAX], struct err *err)
 	return realpath(given, path) ? 0 : err_set(err, -errno, "no program '%s'", given);
 }
 
-static int strip(const struct site *site, struct err *err)
-{
-	int ret = tc_detach(site->uplink.ifindex, TC_FROM_UPLINK, err);
-
-	return ret ? ret : tc_detach(site->uplink.ifindex, TC_TO_UPLINK, err);
-}
-
 static int attach_sinks(const struct site *site, struct err *err)
 {
 	int ret = sink_attach(&site->veth, err);
@@ -92,7 +83,7 @@ static int for_each_device(int (*fn)(const struct cable *cable, struct err *err)
 {
 	int ret = 0;
 
-	for (size_t i = 0; !ret && i < SITES; i++) {
+	for (size_t i = 0; !ret && i < SUBJECTS; i++) {
 		const struct site *site = &sites[i];
 
 		if ((ret = node_enter(&site->node, err)) || (ret = fn(&site->veth, err)) ||
@@ -119,14 +110,12 @@ int subjects_make(struct err *err)
 
 	if (!ret)
 		ret = node_current(&home, err);
-	for (size_t i = 0; !ret && i < SITES; i++) {
+	for (size_t i = 0; !ret && i < SUBJECTS; i++) {
 		ret = site_make(&home, &recipes[i], plugin, &sites[i], err);
 		if (!ret)
 			ret = node_enter(&sites[i].node, err);
 		if (!ret && i == WIRE)
 			ret = wire_attach(&sites[i], err);
-		if (!ret && i == CTNAT_BARE)
-			ret = strip(&sites[i], err);
 		if (!ret)
 			ret = attach_sinks(&sites[i], err);
 		if (!ret)

@@ -17,11 +17,9 @@ enum subject {
 	CTNAT_OFF,
 	WIRE,
 	SUBJECTS,
-	CTNAT_BARE = SUBJECTS,	/* all of ctnat, but no program on its uplink */
-	SITES,
 };
 
-extern struct site sites[SITES];
+extern struct site sites[SUBJECTS];
 
 /* A site for each of them, with sinks where frames arrive, and armed. $BUILD/ctnat or $CTNAT is the
  * plugin. Moves the process into namespaces. */
