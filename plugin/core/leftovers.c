@@ -14,17 +14,6 @@ struct sweep {
 	void *data;
 };
 
-static int no_delegate(enum verb verb, const struct request *req, const struct network *net,
-		       struct delegate_result *out, struct err *err)
-{
-	(void)verb;
-	(void)req;
-	(void)net;
-	(void)out;
-	(void)err;
-	return 0;
-}
-
 static void say_failure(struct leftover *left, const struct err *err)
 {
 	snprintf(left->failure, sizeof(left->failure), "%.*s", (int)sizeof(left->failure) - 1,

@@ -11,17 +11,6 @@
 #include "core/import.h"
 #include "core/uninstall.h"
 
-static int no_delegate(enum verb verb, const struct request *req, const struct network *net,
-		       struct delegate_result *out, struct err *err)
-{
-	(void)verb;
-	(void)req;
-	(void)net;
-	(void)out;
-	(void)err;
-	return 0;
-}
-
 struct unmaking {
 	struct node *node;
 	unsigned int n;
