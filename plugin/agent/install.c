@@ -77,8 +77,24 @@ static bool same_text(const struct conflist_text *a, const struct conflist_text 
 
 /* ---- the plugin ------------------------------------------------------------------------------ */
 
-int install_plugin(const struct install *install, struct err *err)
+/* Are these the very files that were found to be the same? ctime tells of all that could differ. */
+static bool are_compared(const struct install *install, int dir, struct install_compared *now)
 {
+	const struct install_compared *then = &install->compared;
+	struct stat wanted, have;
+
+	if (stat(install->plugin, &wanted) < 0 || fstatat(dir, INSTALL_PLUGIN, &have, 0) < 0)
+		return false;
+	*now = (struct install_compared){
+		.ino = { wanted.st_ino, have.st_ino },
+		.changed = { wanted.st_ctim, have.st_ctim },
+	};
+	return then->ino[0] && !memcmp(then, now, sizeof(*now));
+}
+
+int install_plugin(struct install *install, struct err *err)
+{
+	struct install_compared now = { .ino = { 0 } };
 	_cleanup_text_ struct conflist_text wanted = { 0 }, have = { 0 };
 	_cleanup_close_ int dir = open_dir(install->bin_dir, err);
 	mode_t mode = 0;
@@ -86,12 +102,15 @@ int install_plugin(const struct install *install, struct err *err)
 
 	if (dir < 0)
 		return dir;
+	if (are_compared(install, dir, &now))
+		return 0;
 	ret = read_file(AT_FDCWD, install->plugin, PLUGIN_MAX, &wanted, NULL, err);
 	if (ret < 0)
 		return ret;
 	if (!read_file(dir, INSTALL_PLUGIN, PLUGIN_MAX, &have, &mode, NULL) && mode == 0755 &&
 	    same_text(&wanted, &have)) {
 		replace_sweep(dir, INSTALL_PLUGIN);
+		install->compared = now;
 		return 0;
 	}
 	ret = replace_file(dir, INSTALL_PLUGIN, wanted.text, wanted.len, 0755, err);

@@ -5,6 +5,8 @@
 /* What ctnatd puts into the directories of the runtime: the plugin, and the network configuration
  * that makes a node ready. Theory in install.c. */
 #include <stdbool.h>
+#include <sys/types.h>
+#include <time.h>
 
 #include "agent/chained.h"
 #include "agent/notes.h"
@@ -14,19 +16,27 @@
 #define INSTALL_PLUGIN	 "ctnat"
 #define INSTALL_CONFLIST "10-ctnat.conflist"
 
+/* The plugin's two files, ours and the installed one, as they were when their contents were the
+ * same: megabytes that need not be read each time. */
+struct install_compared {
+	ino_t ino[2];
+	struct timespec changed[2];
+};
+
 /* Zeroed but for the five names, which are the caller's. */
 struct install {
-	const char *plugin;	/* the binary that is to be installed */
-	const char *conflist;	/* the template of the network configuration list */
-	const char *bin_dir;	/* where the runtime looks for plugins */
-	const char *conf_dir;	/* ... and for network configurations */
+	const char *plugin;   /* the binary that is to be installed */
+	const char *conflist; /* the template of the network configuration list */
+	const char *bin_dir;  /* where the runtime looks for plugins */
+	const char *conf_dir; /* ... and for network configurations */
+	struct install_compared compared;
 	struct chained chained; /* its bin_dir is ours */
 	struct notes notes;	/* what stands to be said since the last install_conflist() */
 	struct notes told;
 };
 
 /* The plugin, as an executable, where it differs. 1: it was put there; 0: it was there. */
-int install_plugin(const struct install *install, struct err *err);
+int install_plugin(struct install *install, struct err *err);
 
 /*
  * The network configuration, with the node's ranges, where it differs as a JSON value. ready: the
