@@ -216,10 +216,13 @@ static int make_best_base(struct settle *s, struct node *node, struct err *err)
 static bool may_make_base(const struct settle *s)
 {
 	struct node node = NODE_CLOSED;
-	bool made = !node_open(&node, NULL) && node_has_state(&node);
+	bool made;
 
+	if (cluster_self(s->cluster))
+		return true;
+	made = !node_open(&node, NULL) && node_has_state(&node);
 	node_close(&node);
-	return made || cluster_self(s->cluster);
+	return made;
 }
 
 /* Docker and ufw do that; kube-proxy and we accept nothing on others' behalf. */
