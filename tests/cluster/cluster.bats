@@ -254,6 +254,10 @@ fd00:10:244:2::/64 via 2001:db8:0:2::12 dev eth0'
 	serves n1 n2
 	cpod n1 old
 	cpod n2 far
+	routes n1 '10.244.2.0/24 via 192.0.2.12 dev eth0
+fd00:10:244:2::/64 via 2001:db8:0:2::12 dev eth0'
+	routes n2 '10.244.1.0/24 via 192.0.2.11 dev eth0
+fd00:10:244:1::/64 via 2001:db8:0:2::11 dev eth0'
 	kill -KILL "$PID_apiserver"
 	cpod n1 new
 	same "$(asks n1 new tcp $SERVER4)" "${N4[n1]}"
@@ -269,7 +273,12 @@ fd00:10:244:2::/64 via 2001:db8:0:2::12 dev eth0'
 	api_up
 	watches() { grep -qx 'ctnat_watch_connected{resource="nodes"} 1' <(page n1 /metrics); }
 	within 40 watches
-	reaches n1 newer "${P4[n2/far]}"
+	# this server comes back without its memory
+	object n1 | api put nodes -
+	object n2 | api put nodes -
+	routes n1 '10.244.2.0/24 via 192.0.2.12 dev eth0
+fd00:10:244:2::/64 via 2001:db8:0:2::12 dev eth0'
+	within 5 reaches n1 newer "${P4[n2/far]}"
 }
 
 @test "after a boot without API server or ctnatd: the first ADD takes the settings that were saved" {
