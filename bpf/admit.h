@@ -88,31 +88,40 @@ static __always_inline struct nf_conn *ct_acquire(struct __sk_buff *skb,
 	return ct_lookup(skb, &key, dir);
 }
 
-/* At an uplink, for a packet that was told of as `opened`, and may leave for this reason. */
+/* What the entry of a packet asks for that awaits admission: to be admitted, or to end. Not if
+ * another stands in its place by now that needs neither. */
+static __always_inline void settle_entry(struct __sk_buff *skb, const struct nf_conn *seen,
+					 __u8 info, bool admitted)
+{
+	struct flow_key came;
+	struct nf_conn *ct;
+	__u8 dir;
+
+	ct = ct_acquire(skb, seen, info, &came, &dir);
+	if (!ct)
+		return;
+	if (awaits_admission(ct->status) && !admitted)
+		ct_end(ct);
+	else if (awaits_admission(ct->status) && !dry_run)
+		bpf_ct_change_status(ct, ct->status | IPS_ADMITTED);
+	bpf_ct_release(ct);
+}
+
+/*
+ * At an uplink, for a packet that was told of as `opened`, and may leave for this reason. FORWARD
+ * judged it by the entry that it carries, and so do we: the table may have lost that one since, or
+ * hold a new one of the same flow.
+ */
 __noinline int admit(struct __sk_buff *skb, int reason)
 {
 	const struct nf_conn *seen;
-	struct flow_key came;
-	struct nf_conn *ct;
-	__u8 info, dir;
+	__u8 info;
 
 	seen = entry_of(skb, &info);
-	if (!seen)
+	if (!seen || !awaits_admission(BPF_CORE_READ(seen, status)))
 		return reason;
-	ct = ct_acquire(skb, seen, info, &came, &dir);
-	if (!ct)
-		return reason;
-	if (awaits_admission(ct->status)) {
-		if (info == IP_CT_NEW) {
-			if (!dry_run)
-				bpf_ct_change_status(ct, ct->status | IPS_ADMITTED);
-		} else {
-			ct_end(ct);
-			reason = REASON_DROP_UNADMITTED;
-		}
-	}
-	bpf_ct_release(ct);
-	return reason;
+	settle_entry(skb, seen, info, info == IP_CT_NEW);
+	return info == IP_CT_NEW ? reason : REASON_DROP_UNADMITTED;
 }
 
 /* At a pod, for every packet that comes through the stack. What has no device that it came by the
@@ -120,9 +129,7 @@ __noinline int admit(struct __sk_buff *skb, int reason)
 static __noinline enum reason judge_answer_to(struct __sk_buff *skb)
 {
 	const struct nf_conn *seen;
-	struct flow_key came;
-	struct nf_conn *ct;
-	__u8 info, dir;
+	__u8 info;
 
 	if (level != LEVEL_FULL || !skb->ingress_ifindex)
 		return GO_ON;
@@ -130,11 +137,7 @@ static __noinline enum reason judge_answer_to(struct __sk_buff *skb)
 	if (!seen || (info != IP_CT_ESTABLISHED_REPLY && info != IP_CT_RELATED_REPLY) ||
 	    !awaits_admission(BPF_CORE_READ(seen, status)))
 		return GO_ON;
-	ct = ct_acquire(skb, seen, info, &came, &dir);
-	if (ct) {
-		ct_end(ct);
-		bpf_ct_release(ct);
-	}
+	settle_entry(skb, seen, info, false);
 	return REASON_DROP_UNADMITTED;
 }
 

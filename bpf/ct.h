@@ -285,10 +285,8 @@ static __always_inline enum reason ct_insert(struct __sk_buff *skb, const struct
 	};
 	struct budget *budget;
 
-	if (!guard_hears(uplink)) {
-		skb->tc_index = TOLD_OPENED;	/* if it hears again, we shall know */
+	if (!guard_hears(uplink))
 		return REASON_PASS_UNGUARDED;
-	}
 	budget = budget_of(skb);
 	if (!may_insert(budget, cfg))
 		return REASON_PASS_LIMITED;
@@ -296,10 +294,8 @@ static __always_inline enum reason ct_insert(struct __sk_buff *skb, const struct
 	/* Who finds no port pays, too: of all openings it cost the most. */
 	if (op.reason != REASON_PASS_RACED && op.reason != REASON_PASS_ALLOC_FAILED)
 		charge_insert(budget, 1);
-	if (op.reason == REASON_PASS_INSERTED || op.reason == REASON_PASS_RETRIED) {
-		skb->tc_index = TOLD_OPENED;
+	if (op.reason == REASON_PASS_INSERTED || op.reason == REASON_PASS_RETRIED)
 		guard_tell(uplink);
-	}
 	return op.reason;
 }
 

@@ -86,8 +86,12 @@ __noinline int open_flow(struct __sk_buff *skb, const struct config *cfg, const 
 		reason = REASON_PASS_ASSISTED;
 	if (reason == GO_ON)
 		reason = find_egress(skb, pkt, pod, &egress, &uplink);
-	if (reason == GO_ON)
-		reason = ct_insert(skb, cfg, pkt, &egress, uplink);
+	if (reason != GO_ON)
+		return reason;
+	reason = ct_insert(skb, cfg, pkt, &egress, uplink);
+	/* Whatever came of it: the packet may meet an entry of another CPU's that is to be
+	 * admitted, or the guard that hears again. */
+	skb->tc_index = TOLD_OPENED;
 	return reason;
 }
 
@@ -107,11 +111,7 @@ static __always_inline enum reason judge_flow(struct __sk_buff *skb, const struc
 	reason = follow_out(skb, cfg, pkt, generation);
 	if (reason != GO_ON)
 		return reason;
-	if (opened == REASON_PASS_RACED)
-		opened = open_flow(skb, cfg, pkt, pod);
-	if (opened == REASON_PASS_RACED)
-		skb->tc_index = TOLD_OPENED;	/* the winner's entry is to be admitted, too */
-	return opened;
+	return opened == REASON_PASS_RACED ? open_flow(skb, cfg, pkt, pod) : opened;
 }
 
 /* Whatever else a pod sends. */

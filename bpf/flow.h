@@ -314,7 +314,7 @@ __noinline int flow_forget(struct __sk_buff *skb, const struct flow_key *key)
  * stack does not touch. It says what to look at, never what to believe. */
 enum told {
 	TOLD_ASKED = 0xc7a1,	/* conntrack was asked: see what becomes of it */
-	TOLD_OPENED,		/* an entry that BPF inserted: note that it was let out */
+	TOLD_OPENED,		/* its entry may be one that BPF inserted: note that it was let out */
 	TOLD_ENDED,		/* nobody: a dry run, to itself, of an entry that it would end */
 };
 

@@ -62,6 +62,26 @@ unanswerable() {
 	same "$(seen a tcp $SERVER6 --sport 40000)" $NODE6 "once it may"
 }
 
+# A rule that drops answers stands in for the answer that is under way to to_pod: conntrack has seen it, and nobody ended the entry.
+@test "what FORWARD took for established since it saw a forbidden answer does not leave, though its entry ended on the way" {
+	pod a
+	firewall 'iifname eth0 drop' 'ct state established accept' 'iifname "ctn*" ct state new drop'
+	not ask a udp $ROUTER4 --sport 40000 --timeout 0.2
+	from_world udp $ROUTER4 $NODE4 --sport $PORT --dport 40000
+	same "$(entry udp ${ADDR4[a]} $ROUTER4)" "$ROUTER4 $NODE4" "entry of the dropped packet"
+	in_world sysctl -qw net.ipv4.conf.node.arp_ignore=8	# the packet has to wait for its neighbour
+	in_node ip neigh flush to $ROUTER4 dev eth0
+	watch outside in_world node
+	not ask a udp $ROUTER4 --sport 40000 --timeout 0.2
+	in_node conntrack -D -p udp -s ${ADDR4[a]} >/dev/null 2>&1
+	in_world sysctl -qw net.ipv4.conf.node.arp_ignore=0
+	within 3 neighbour_found || fail "the neighbour did not answer: the test's own fault"
+	over outside
+	same "$(sighted outside count "" $ROUTER4 udp)" "" "datagrams that got out"
+	same "$(counter unadmitted)" 1 "what was stopped"
+}
+neighbour_found() { [[ $(in_node ip neigh show $ROUTER4 dev eth0) == *lladdr* ]]; }
+
 @test "both ends of a flow that a rule drops send at full tilt: nothing gets through" {
 	pod a
 	firewall 'ct state established,related accept' 'iifname "ctn*" ct state new drop'
