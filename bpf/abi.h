@@ -182,6 +182,8 @@ struct budget {
  * flows: what became of a flow's last packet, so that the next one need not ask. Theory in
  * bpf/flow.h. A cache: whoever wipes it costs each flow one packet's detour.
  */
+#define ARRIVAL_V4 0x80		/* beside the protocol: both addresses are IPv4's */
+
 struct flow_key {
 	struct addr src, dst;	/* as the packet arrives */
 	union {
@@ -190,7 +192,7 @@ struct flow_key {
 		};
 		__be32 ports;	/* both, as they lie in a header */
 	};
-	__u32 arrival;		/* where (ifindex) << 8 | TCP or UDP */
+	__u32 arrival;		/* where (ifindex) << 8 | ARRIVAL_V4 | TCP or UDP */
 } __attribute__((aligned(8)));
 
 enum flow_way {

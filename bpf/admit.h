@@ -67,7 +67,7 @@ static __always_inline struct flow_key read_tuple(const struct nf_conn *ct, bool
 		.dst = read_addr(&tuple->dst.u3, v4),
 		.sport = LOAD(tuple, src.u.all),
 		.dport = LOAD(tuple, dst.u.all),
-		.arrival = arrival(0, LOAD(tuple, dst.protonum)),
+		.arrival = arrival(0, LOAD(tuple, dst.protonum), v4),
 	};
 }
 
@@ -83,7 +83,7 @@ static __always_inline struct nf_conn *ct_acquire(struct __sk_buff *skb,
 	struct ct_key key;
 
 	*came = read_tuple(seen, info >= IP_CT_IS_REPLY, skb->protocol == bpf_htons(ETH_P_IP));
-	came->arrival |= arrival(skb->ingress_ifindex, 0);
+	came->arrival |= arrival(skb->ingress_ifindex, 0, false);
 	key = key_of_arrival(came);
 	return ct_lookup(skb, &key, dir);
 }

@@ -68,14 +68,24 @@ static __always_inline __u32 jiffies_now(void)
 	return bpf_jiffies64();
 }
 
-static __always_inline __u32 arrival(__u32 ifindex, __u8 proto)
+static __always_inline __u32 arrival(__u32 ifindex, __u8 proto, bool v4)
 {
-	return ifindex << 8 | proto;
+	return ifindex << 8 | (v4 ? ARRIVAL_V4 : 0) | proto;
 }
 
 static __always_inline __u8 flow_proto(const struct flow_key *key)
 {
-	return key->arrival;
+	return key->arrival & ~ARRIVAL_V4;
+}
+
+/* A key's words. Of IPv4 keys, which say so in the last one, only four differ. */
+enum key_word { KEY_SRC4 = 3, KEY_DST4 = 7, KEY_PORTS, KEY_ARRIVAL, KEY_WORDS };
+
+_Static_assert(sizeof(struct flow_key) == KEY_WORDS * sizeof(__u32), "ten words");
+
+static __always_inline __u64 hash_pair(const __u32 *key, int a, int b)
+{
+	return (__u64)(key[a] + flow_seed[a]) * (key[b] + flow_seed[b]);
 }
 
 /* NH (RFC 4418, 5.2.1), with a secret of each load's own: nobody can choose flows that meet. */
@@ -84,10 +94,15 @@ static __always_inline __u64 flow_hash(const struct flow_key *key)
 	const __u32 *word = (const void *)key;
 	__u64 hash = 0;
 
-	_Static_assert(sizeof(*key) == 10 * sizeof(*word), "ten words, and as many seeds");
+	if (key->arrival & ARRIVAL_V4) {
+		hash = hash_pair(word, KEY_SRC4, KEY_DST4);
+	} else {
 #pragma unroll
-	for (int i = 0; i < 10; i += 2)
-		hash += (__u64)(word[i] + flow_seed[i]) * (word[i + 1] + flow_seed[i + 1]);
+		for (int i = 0; i < KEY_PORTS; i += 2)
+			hash += hash_pair(word, i, i + 1);
+	}
+	barrier_var(hash);	/* or registers run out */
+	hash += hash_pair(word, KEY_PORTS, KEY_ARRIVAL);
 	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15;
 }
 
@@ -112,8 +127,12 @@ static __always_inline bool flow_home(const struct flow_key *key, struct flow_ho
 
 static __always_inline bool same_key(const struct flow_key *a, const struct flow_key *b)
 {
+	const __u32 *v = (const void *)a, *w = (const void *)b;
 	const __u64 *x = (const void *)a, *y = (const void *)b;
 
+	if (b->arrival & ARRIVAL_V4)
+		return !((v[KEY_SRC4] ^ w[KEY_SRC4]) | (v[KEY_DST4] ^ w[KEY_DST4]) |
+			 (v[KEY_PORTS] ^ w[KEY_PORTS]) | (v[KEY_ARRIVAL] ^ w[KEY_ARRIVAL]));
 	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
 }
 
@@ -302,7 +321,7 @@ __noinline int flow_forget(struct __sk_buff *skb, const struct flow_key *key)
 		.dst = flow->src,
 		.sport = flow->dport,
 		.dport = flow->sport,
-		.arrival = arrival(flow->ifindex, flow_proto(key)),
+		.arrival = arrival(flow->ifindex, flow_proto(key), addr_is_v4(&key->src)),
 	};
 	flow_delete(key);
 	flow_delete(&reverse);
@@ -314,7 +333,7 @@ __noinline int flow_forget(struct __sk_buff *skb, const struct flow_key *key)
  * stack does not touch. It says what to look at, never what to believe. */
 enum told {
 	TOLD_ASKED = 0xc7a1,	/* conntrack was asked: see what becomes of it */
-	TOLD_OPENED,		/* its entry may be one that BPF inserted: note that it was let out */
+	TOLD_OPENED,		/* its entry may be one of BPF's: note that it was let out */
 	TOLD_ENDED,		/* nobody: a dry run, to itself, of an entry that it would end */
 };
 

@@ -62,7 +62,7 @@ static __always_inline struct flow_key arrival_of(const struct __sk_buff *skb,
 		.dst = pkt->dst,
 		.sport = pkt->sport,
 		.dport = pkt->dport,
-		.arrival = arrival(skb->ifindex, pkt->proto),
+		.arrival = arrival(skb->ifindex, pkt->proto, pkt->v4),
 	};
 }
 

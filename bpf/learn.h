@@ -154,7 +154,7 @@ __noinline int await_acknowledgment(const struct flow_key *leaves, __u32 out)
 		.dst = leaves->src,
 		.sport = leaves->dport,
 		.dport = leaves->sport,
-		.arrival = arrival(out, IPPROTO_TCP),
+		.arrival = arrival(out, IPPROTO_TCP, addr_is_v4(&leaves->src)),
 	};
 	flow = flow_find(&reverse);
 	if (dry_run || !flow)

@@ -87,7 +87,7 @@ static __always_inline bool parse_plain(struct __sk_buff *skb, struct plain *pla
 		plain->v4 = 1;
 		plain->key.src = addr_v4(v4->saddr);
 		plain->key.dst = addr_v4(v4->daddr);
-		plain->key.arrival = arrival(skb->ifindex, v4->protocol);
+		plain->key.arrival = arrival(skb->ifindex, v4->protocol, true);
 		plain->headers = sizeof(*v4);
 		plain->ttl = v4->ttl;
 		plain->flow = v4->tos;
@@ -102,7 +102,7 @@ static __always_inline bool parse_plain(struct __sk_buff *skb, struct plain *pla
 		plain->key.dst = addr_v6(&v6->daddr);
 		if (addr_is_v4(&plain->key.src) || addr_is_v4(&plain->key.dst))
 			return false;	/* it would pass for IPv4 */
-		plain->key.arrival = arrival(skb->ifindex, v6->nexthdr);
+		plain->key.arrival = arrival(skb->ifindex, v6->nexthdr, false);
 		plain->headers = sizeof(*v6);
 		plain->ttl = v6->hop_limit;
 		plain->flow = flow_of(v6);

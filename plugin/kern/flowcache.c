@@ -78,14 +78,23 @@ void flowcache_close(struct flowcache *cache)
 }
 
 /* As in bpf/flow.h. */
-static __u32 set_of(const struct flowcache *cache, const struct flow_key *key)
+static __u64 hash_pair(const struct flowcache *cache, const struct flow_key *key, int a, int b)
 {
 	const __u32 *word = (const void *)key;
-	__u64 hash = 0;
+
+	return (__u64)(word[a] + cache->seed[a]) * (word[b] + cache->seed[b]);
+}
+
+static __u32 set_of(const struct flowcache *cache, const struct flow_key *key)
+{
+	__u64 hash = hash_pair(cache, key, 8, 9);
 
 	_Static_assert(FLOW_SETS == 1 << 15, "the index has 15 bits");
-	for (int i = 0; i < 10; i += 2)
-		hash += (__u64)(word[i] + cache->seed[i]) * (word[i + 1] + cache->seed[i + 1]);
+	if (key->arrival & ARRIVAL_V4)
+		hash += hash_pair(cache, key, 3, 7);
+	else
+		for (int i = 0; i < 8; i += 2)
+			hash += hash_pair(cache, key, i, i + 1);
 	return ((hash ^ hash >> 32) * 0x9e3779b97f4a7c15) >> 49;
 }
 
@@ -127,7 +136,8 @@ bool flowcache_get(const struct flowcache *cache, const struct flow_query *query
 		.dst = query->dst,
 		.sport = htons(query->sport),
 		.dport = htons(query->dport),
-		.arrival = query->ifindex << 8 | query->proto,
+		.arrival = query->ifindex << 8 | (addr_is_v4(&query->src) ? ARRIVAL_V4 : 0) |
+			   query->proto,
 	};
 	const struct flow_set *set = &cache->sets[set_of(cache, &key)];
 	struct flow_answer answer;

@@ -86,7 +86,7 @@ static void assure(const struct direction *original)
 	bool v4 = original->sent.data[ETH_LEN] >> 4 == 4;
 
 	ct_do("-U -f %s -p %s --sport %u --dport %u -u SEEN_REPLY,ASSURED", v4 ? "ipv4" : "ipv6",
-	      (key.arrival & 0xff) == IPPROTO_TCP ? "tcp" : "udp", __builtin_bswap16(key.sport),
+	      (key.arrival & 0x7f) == IPPROTO_TCP ? "tcp" : "udp", __builtin_bswap16(key.sport),
 	      __builtin_bswap16(key.dport));
 	dp_forget_flows();
 }

@@ -27,7 +27,7 @@ static size_t segment_at(const struct frame *f)
 
 static __u8 proto_of(const struct frame *f)
 {
-	return answer_key(f, 0).arrival;
+	return answer_key(f, 0).arrival & ~ARRIVAL_V4;
 }
 
 static size_t check_offset(const struct frame *f)
@@ -51,7 +51,7 @@ static struct frame partial(struct frame f)
 {
 	const struct flow_key key = answer_key(&f, 0);
 	size_t at = segment_at(&f), from = f.data[12] == 0x08 ? 12 : 0;
-	__u32 sum = (key.arrival & 0xff) + (f.len - at);
+	__u32 sum = proto_of(&f) + (f.len - at);
 	__u16 check;
 
 	sum = add(sum, key.src.byte + from, 16 - from);

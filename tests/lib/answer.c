@@ -30,7 +30,7 @@ struct flow_key answer_key(const struct frame *f, int in)
 	struct flow_key key = { 0 };
 
 	if (ip[0] >> 4 == 4) {
-		key.arrival = (__u32)in << 8 | ip[IP4_PROTO];
+		key.arrival = (__u32)in << 8 | ARRIVAL_V4 | ip[IP4_PROTO];
 		key.src = mapped(ip + IP4_SRC);
 		key.dst = mapped(ip + IP4_SRC + 4);
 		memcpy(&key.sport, ip + IP4_LEN, 4);
@@ -121,14 +121,19 @@ __s32 answer_hz(void)
 	return hz;
 }
 
-/* As in bpf/flow.h. */
+/* As in bpf/flow.h: the ports and where it arrives; of IPv4 the last words of the addresses, of IPv6
+ * all. */
 static __u64 hash_of(const struct flow_key *key)
 {
 	const __u32 *word = (const void *)key;
-	__u64 hash = 0;
+	const __u32 *seed = dp_flow_seed;
+	__u64 hash = (__u64)(word[8] + seed[8]) * (word[9] + seed[9]);
 
-	for (int i = 0; i < 10; i += 2)
-		hash += (__u64)(word[i] + dp_flow_seed[i]) * (word[i + 1] + dp_flow_seed[i + 1]);
+	if (key->arrival & ARRIVAL_V4)
+		hash += (__u64)(word[3] + seed[3]) * (word[7] + seed[7]);
+	else
+		for (int i = 0; i < 8; i += 2)
+			hash += (__u64)(word[i] + seed[i]) * (word[i + 1] + seed[i + 1]);
 	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15;
 }
 
