@@ -78,6 +78,16 @@ int wire_attach(const struct site *site, struct err *err)
 			 bpf_program__fd(skel->progs.wire_in), err);
 }
 
+int idle_attach(const struct cable *uplink, struct err *err)
+{
+	int ret = tc_attach(uplink->ifindex, TC_FROM_UPLINK, TC_TCX,
+			    bpf_program__fd(skel->progs.ctnat_from_uplink), err);
+
+	return ret ? ret :
+	       tc_attach(uplink->ifindex, TC_TO_UPLINK, TC_TCX,
+			 bpf_program__fd(skel->progs.ctnat_to_uplink), err);
+}
+
 int sink_socket(int fd, struct err *err)
 {
 	int prog = bpf_program__fd(skel->progs.count_datagram);

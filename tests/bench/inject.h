@@ -42,6 +42,8 @@ int inject_load(struct err *err);
 int sink_attach(const struct cable *cable, struct err *err);
 /* The redirect without NAT: programs on both devices of the site. One site a process. */
 int wire_attach(const struct site *site, struct err *err);
+/* Programs that only return, in the places of ours on an uplink of the current node. */
+int idle_attach(const struct cable *uplink, struct err *err);
 /* From now on the socket counts and drops what it is sent. */
 int sink_socket(int fd, struct err *err);
 
