@@ -105,21 +105,26 @@ static int collect_services(struct settle *s, struct err *err)
 	return ret;
 }
 
-/* Each part from the cluster if it has said all of it, else as it was saved. */
+/*
+ * Each part from the cluster if it has said all of it, else as it was saved. While the cluster does
+ * not know this node, all stays as it was: an API server that lost its memory, or this node's Node,
+ * is no reason to take other nodes' pods for the world.
+ */
 static int collect_cidrs(struct settle *s, struct err *err)
 {
 	const struct cluster_cidrs *saved = s->saved ? s->saved->cluster : NULL;
-	int ret = 0;
+	int ret;
 
-	forget_cidrs(s);
-	if (cluster_knows(s->cluster, KIND_NODE)) {
-		ret = collect_pods(s, err);
-	} else if (saved) {
-		s->cidrs.pods = saved->pods;
-		s->cidrs.n_pods = saved->n_pods;
+	if (!cluster_self(s->cluster)) {
+		if (!s->collected && saved)
+			s->cidrs = *saved;
+		return 0;
 	}
+	forget_cidrs(s);
+	ret = collect_pods(s, err);
 	if (ret < 0)
 		return ret;
+	s->collected = true;
 	if (cluster_knows(s->cluster, KIND_SERVICE) && cluster_knows(s->cluster, KIND_SERVICE_CIDR))
 		return collect_services(s, err);
 	if (saved) {
@@ -136,7 +141,7 @@ static int collect_cidrs(struct settle *s, struct err *err)
 static void take_ranges(struct network *net, const struct peer *self)
 {
 	net->n_sets = 0;
-	for (size_t i = 0; self && i < self->n_pod_cidrs; i++) {
+	for (size_t i = 0; i < self->n_pod_cidrs; i++) {
 		net->sets[i].n = 1;
 		net->sets[i].ranges[0].subnet = self->pod_cidrs[i];
 		net->n_sets = i + 1;
@@ -242,6 +247,7 @@ static void look_at_firewall(struct settle *s, struct node *node)
 
 static int settle_base(struct settle *s, struct err *err)
 {
+	const struct peer *self = cluster_self(s->cluster);
 	struct node node = NODE_CLOSED;
 	int ret = collect_cidrs(s, err);
 
@@ -250,7 +256,8 @@ static int settle_base(struct settle *s, struct err *err)
 	if (!may_make_base(s))
 		return 1;
 	s->net.cluster = &s->cidrs;
-	take_ranges(&s->net, cluster_self(s->cluster));
+	if (self)
+		take_ranges(&s->net, self);
 	ret = make_best_base(s, &node, err);
 	if (!ret) {
 		if (s->hash == node.config.settings_hash && s->generation != node.config.generation)

@@ -17,7 +17,8 @@ struct settle {
 	struct nl rt;
 	struct network net;			  /* what the base state is made for ... */
 	struct cluster_cidrs cidrs;		  /* ... and what it knows of the cluster, */
-	struct cidr *pods, *services, *externals; /* in these */
+	struct cidr *pods, *services, *externals; /* in these, */
+	bool collected;				  /* once it has named this node */
 	struct network *saved;			  /* what an earlier ctnatd knew; NULL: nothing */
 	struct node_settings good;		  /* the last that the node could have, */
 	bool has_good;				  /* if there were any */

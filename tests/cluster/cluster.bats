@@ -7,20 +7,7 @@ setup() { load lab; }
 teardown() { cluster_down; }
 
 @test "pods of three nodes reach each other and the world, with their own addresses and their node's" {
-	local a b
-	cluster_up n1 n2 n3
-	serves n1 n2 n3
-	for a in n1 n2 n3; do cpod $a pod; done
-	for a in n1 n2 n3; do
-		serve_in $a pod
-		for b in n1 n2 n3; do
-			[[ $a == "$b" ]] || reaches $a pod "${P4[$b/pod]}" "${P6[$b/pod]}"
-		done
-		same "$(asks $a pod tcp $SERVER4)" "${N4[$a]}"
-		same "$(asks $a pod udp $SERVER6)" "${N6[$a]}"
-	done
-	same "$(asks n1 pod tcp "${P4[n2/pod]}")" "${P4[n1/pod]}"
-	same "$(asks n2 pod udp "${P6[n3/pod]}")" "${P6[n2/pod]}"
+	three_nodes
 	same "$(api get nodes n2 | jq -r '.status.conditions[] | select(.type == "NetworkUnavailable") | .status')" False
 }
 
@@ -254,6 +241,7 @@ fd00:10:244:2::/64 via 2001:db8:0:2::12 dev eth0'
 	serves n1 n2
 	cpod n1 old
 	cpod n2 far
+	serve_in n2 far
 	routes n1 '10.244.2.0/24 via 192.0.2.12 dev eth0
 fd00:10:244:2::/64 via 2001:db8:0:2::12 dev eth0'
 	routes n2 '10.244.1.0/24 via 192.0.2.11 dev eth0
@@ -273,12 +261,13 @@ fd00:10:244:2::/64 via 2001:db8:0:2::12 dev eth0'
 	api_up
 	watches() { grep -qx 'ctnat_watch_connected{resource="nodes"} 1' <(page n1 /metrics); }
 	within 40 watches
-	# this server comes back without its memory
+	# the server came back without its memory, and a cluster without this node changes nothing
+	within 5 grep -q "the cluster has no node 'n1'" "$DIR/n1/log"
+	sleep 1
+	same "$(asks n1 newer tcp "${P4[n2/far]}")" "${P4[n1/newer]}" "the source that another node's pod sees"
 	object n1 | api put nodes -
 	object n2 | api put nodes -
-	routes n1 '10.244.2.0/24 via 192.0.2.12 dev eth0
-fd00:10:244:2::/64 via 2001:db8:0:2::12 dev eth0'
-	within 5 reaches n1 newer "${P4[n2/far]}"
+	within 5 page n1 /readyz
 }
 
 @test "after a boot without API server or ctnatd: the first ADD takes the settings that were saved" {

@@ -189,6 +189,24 @@ serve_in() {
 	within 5 grep -q ready "$DIR/$1/$2.server"
 }
 
+# three_nodes: n1, n2 and n3 with a pod each, which reach each other and the world, with their own addresses and their node's.
+three_nodes() {
+	local a b
+	cluster_up n1 n2 n3
+	serves n1 n2 n3
+	for a in n1 n2 n3; do cpod $a pod; done
+	for a in n1 n2 n3; do
+		serve_in $a pod
+		for b in n1 n2 n3; do
+			[[ $a == "$b" ]] || reaches $a pod "${P4[$b/pod]}" "${P6[$b/pod]}"
+		done
+		same "$(asks $a pod tcp $SERVER4)" "${N4[$a]}"
+		same "$(asks $a pod udp $SERVER6)" "${N6[$a]}"
+	done
+	same "$(asks n1 pod tcp "${P4[n2/pod]}")" "${P4[n1/pod]}"
+	same "$(asks n2 pod udp "${P6[n3/pod]}")" "${P6[n2/pod]}"
+}
+
 # page NODE PATH: of its ctnatd.
 page() { in_n "$1" python3 -IS -c 'import sys, urllib.request, urllib.error
 try:

@@ -76,20 +76,11 @@ level() { in_node "$CTNATCTL" status -o json | jq -r .datapath; }
 SECCOMP=()
 
 @test "three nodes, whose ctnatd are containers as the DaemonSet says, are a network" {
-	local a b
-	cluster_up n1 n2 n3
-	serves n1 n2 n3
-	for a in n1 n2 n3; do cpod $a pod; done
-	for a in n1 n2 n3; do
-		serve_in $a pod
-		for b in n1 n2 n3; do
-			[[ $a == "$b" ]] || reaches $a pod "${P4[$b/pod]}" "${P6[$b/pod]}"
-		done
-		same "$(asks $a pod tcp $SERVER4)" "${N4[$a]}"
-		same "$(asks $a pod udp $SERVER6)" "${N6[$a]}"
-		same "$(in_n $a "$CTNATCTL" status -o json | jq -r .datapath)" full
+	local name
+	three_nodes
+	for name in n1 n2 n3; do
+		same "$(in_n $name "$CTNATCTL" status -o json | jq -r .datapath)" full
 	done
-	same "$(asks n1 pod tcp "${P4[n2/pod]}")" "${P4[n1/pod]}"
 
 	# what they asked of the API server is what they may ask
 	diff <(api log | awk '{ print $1, $3 ($4 == "-" ? "" : "/" $4) }' | sort -u) tests/cluster/calls.expected
