@@ -75,7 +75,7 @@ static void put_build(FILE *out, const struct metrics_input *in)
 
 static void put_level(FILE *out, const struct metrics_input *in, const struct counts *counts)
 {
-	bool made = in->node && node_has_state(in->node);
+	bool made = node_has_state(in->node);
 	const char *level = made ? level_name(counts->config.level) : "none";
 	const char *reason = made ? counts->config.reason : "no base state has been made";
 	char build[16];
@@ -183,6 +183,18 @@ static void put_operations(FILE *out, const struct counts *counts)
 			    counts->ended[verb][i]);
 }
 
+static void put_node(FILE *out, const struct metrics_input *in, const struct counts *counts,
+		     const unsigned int *used)
+{
+	put_level(out, in, counts);
+	put_reasons(out, counts);
+	put_table(out, counts);
+	put_conntrack(out, counts);
+	put_addresses(out, in, used);
+	put_attachments(out, counts);
+	put_operations(out, counts);
+}
+
 /* ---- ctnatd ---------------------------------------------------------------------------------- */
 
 static void put_base(FILE *out, const struct metrics_input *in)
@@ -270,13 +282,8 @@ int metrics_render(const struct metrics_input *in, char **text, size_t *len, str
 	if (!out)
 		return err_set(err, -errno, "write the metrics");
 	put_build(out, in);
-	put_level(out, in, &counts);
-	put_reasons(out, &counts);
-	put_table(out, &counts);
-	put_conntrack(out, &counts);
-	put_addresses(out, in, used);
-	put_attachments(out, &counts);
-	put_operations(out, &counts);
+	if (in->node)
+		put_node(out, in, &counts, used);
 	put_base(out, in);
 	put_watches(out, in);
 	if (fclose(out)) {

@@ -24,7 +24,7 @@ struct metrics_watch {
 /* What is not on the node to be read. */
 struct metrics_input {
 	const char *version;	   /* of ctnatd */
-	struct node *node;	   /* open; NULL, or without state: its counters are 0 */
+	struct node *node;	   /* open; without state its counters are 0. NULL: untold */
 	const struct cidr *ranges; /* of this node's pods, masked */
 	size_t n_ranges;
 	const struct metrics_watch *watches;

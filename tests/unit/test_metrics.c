@@ -17,6 +17,7 @@
 #include "core/inspect.h"
 
 static struct metrics_watch watch = { .resource = "nodes" };
+static struct node none = NODE_CLOSED;
 static struct metrics_input in;
 static char *text;
 
@@ -32,7 +33,9 @@ static int set_up(void **state)
 {
 	(void)state;
 	watch = (struct metrics_watch){ .resource = "nodes" };
-	in = (struct metrics_input){ .version = "v", .watches = &watch, .n_watches = 1 };
+	in = (struct metrics_input){
+		.version = "v", .node = &none, .watches = &watch, .n_watches = 1
+	};
 	return 0;
 }
 
@@ -78,6 +81,17 @@ static void label_values_are_escaped(void **state)
 	in.version = "";
 	render();
 	assert_line("ctnat_build_info{version=\"\"} 1");
+}
+
+static void of_a_node_that_cannot_be_opened_nothing_is_told(void **state)
+{
+	(void)state;
+	in.node = NULL;
+	render();
+	assert_null(strstr(text, "ctnat_datapath"));
+	assert_null(strstr(text, "ctnat_addresses"));
+	assert_line("ctnat_build_info{version=\"v\"} 1");
+	assert_line("ctnat_base_whole 0");
 }
 
 /* Each line is a comment, or a name of ours with a number; a name is introduced before it is used,
@@ -219,6 +233,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(label_values_are_escaped, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(of_a_node_that_cannot_be_opened_nothing_is_told, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(every_line_is_of_the_format, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(every_series_is_there_from_the_start, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_readme_knows_every_name, set_up, tear_down),
