@@ -77,13 +77,6 @@ void reaches_free(struct reaches *reaches)
 
 /* ---- the kernel's answers -------------------------------------------------------------------- */
 
-static bool is_no(int error)
-{
-	/* no route; unreachable; prohibited; blackhole */
-	return error == -ENETUNREACH || error == -EHOSTUNREACH || error == -EACCES ||
-	       error == -EINVAL;
-}
-
 static int ask_mtu(struct reaches *reaches, struct nl *rt, int oif, struct err *err)
 {
 	struct link link;
@@ -106,7 +99,7 @@ static int ask_kernel(struct reaches *reaches, struct nl *rt, const struct addr 
 	struct route route;
 	int ret = rtnl_route_get(rt, addr, &route, err);
 
-	if (ret < 0 && !is_no(ret))
+	if (ret < 0 && !rtnl_is_no_route(ret))
 		return ret;
 	if (!ret && route.type == RTN_LOCAL) {
 		reach.way = WAY_LOCAL;

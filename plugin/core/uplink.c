@@ -148,20 +148,25 @@ static int ask_routes(struct node *node, bool named, struct found *found, struct
 
 /* ---- what was -------------------------------------------------------------------------------- */
 
-static bool is_local(struct node *node, const struct addr *addr)
+/* Whatever the kernel says of another route, or that there is none: 0. Negative: it could not say,
+ * which must not pass for a loss. */
+static int is_local(struct node *node, const struct addr *addr, struct err *err)
 {
 	struct route route;
+	int ret = rtnl_route_get(&node->rt, addr, &route, err);
 
-	return rtnl_route_get(&node->rt, addr, &route, NULL) == 0 && route.type == RTN_LOCAL;
+	if (ret < 0)
+		return rtnl_is_no_route(ret) ? 0 : ret;
+	return route.type == RTN_LOCAL;
 }
 
 /* An address that the node has lost becomes zero, and what was translated to it ends. */
 static int settle_address(struct node *node, struct addr *addr, struct lost *lost, struct err *err)
 {
-	int ret;
+	int ret = addr_is_zero(addr) ? 1 : is_local(node, addr, err);
 
-	if (addr_is_zero(addr) || is_local(node, addr))
-		return 0;
+	if (ret)
+		return ret < 0 ? ret : 0;
 	if (lost->n < sizeof(lost->addr) / sizeof(lost->addr[0]))
 		lost->addr[lost->n++] = *addr;
 	ret = ctnl_flush_snat(&node->nf, addr, NULL, err);
@@ -268,7 +273,7 @@ int uplinks_end_lost(struct node *node, const struct lost *lost, struct err *err
 /* Is the address still the node's? One that there was none of: is there still none? */
 static bool address_stands(struct node *node, const struct addr *was, const struct addr *now)
 {
-	return addr_is_zero(was) ? addr_is_zero(now) : is_local(node, was);
+	return addr_is_zero(was) ? addr_is_zero(now) : is_local(node, was, NULL) != 0;
 }
 
 struct standing {

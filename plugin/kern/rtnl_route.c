@@ -200,6 +200,20 @@ int rtnl_route_get(struct nl *nl, const struct addr *dst, struct route *out, str
 	return 0;
 }
 
+bool rtnl_is_no_route(int error)
+{
+	switch (error) {
+	case -ENETUNREACH:	/* none */
+	case -EHOSTUNREACH:	/* unreachable */
+	case -EACCES:		/* prohibit */
+	case -EINVAL:		/* blackhole */
+	case -EAGAIN:		/* throw, and no other table has one */
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void put_query(struct nlmsghdr *nlh, const struct route_query *query)
 {
 	struct rtmsg *rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));

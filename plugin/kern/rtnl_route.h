@@ -36,6 +36,9 @@ int rtnl_route_replace(struct nl *nl, const struct route *route, struct err *err
  * -ENETUNREACH etc. as the kernel says. */
 int rtnl_route_get(struct nl *nl, const struct addr *dst, struct route *out, struct err *err);
 
+/* Is that error an answer (no route, or one that refuses), or a failure to give one? */
+bool rtnl_is_no_route(int error);
+
 /* The same for a packet as it comes by a device. Policy rules are asked, too. */
 struct route_query {
 	struct addr src, dst;
