@@ -6,22 +6,39 @@
 MANY=$(realpath "$(dirname "$BATS_TEST_FILENAME")")/many.py
 ECHO=7779
 
-setup() { load lab; }
+setup() {
+	load lab
+	load ../e2e/steady
+}
 teardown() { cluster_down; }
 
 echo_server() {
 	spawn many_server in_world "$MANY" serve $ECHO
+	steady_server
 	ready many_server
 }
 
-# connect NAME POD COUNT ADDRESS: connections of a pod on n1, until `connected`.
-connect() {
-	setpriv --pdeathsig KILL nsenter -t "${N[n1]}" --mount nsenter --net="$DIR/n1/$2" "$MANY" ask "$3" "$4" $ECHO \
+# runs NAME POD COMMAND...: in a pod on n1, until its end is asked for.
+runs() {
+	setpriv --pdeathsig KILL nsenter -t "${N[n1]}" --mount nsenter --net="$DIR/n1/$2" "${@:3}" \
 		</dev/null >"$DIR/$1" 2>&1 3>&- &
 	declare -g "PID_$1=$!"
 	PIDS+=($!)
 	ready "$1"
 }
+
+# datagrams POD: of both families, until `none_lost`.
+datagrams() {
+	runs udp4 "$1" "$HERE/steady.py" udp $SERVER4 $STEADY --rate 200
+	runs udp6 "$1" "$HERE/steady.py" udp $SERVER6 $STEADY --rate 200
+}
+none_lost() {
+	over udp4 udp6
+	same "$(noticed udp4 .lost) $(noticed udp6 .lost)" "0 0" "datagrams lost"
+}
+
+# connect NAME POD COUNT ADDRESS: connections of a pod on n1, until `connected`.
+connect() { runs "$1" "$2" "$MANY" ask "$3" "$4" $ECHO; }
 
 # connected NAME: ends them. None broke, and every question was answered; what TCP repeats is not seen here.
 connected() {
@@ -33,7 +50,7 @@ connected() {
 	echo "$1: $(tail -n 1 "$DIR/$1")"
 }
 
-@test "ctnatd is killed again and again, during ADDs, DELs and traffic: no connection breaks, no address leaks" {
+@test "ctnatd is killed again and again, during ADDs, DELs and traffic: no packet is lost, no address leaks" {
 	local end=$((SECONDS + 20)) n=0 kills=0
 	cluster_up n1
 	serves n1
@@ -41,6 +58,7 @@ connected() {
 	cpod n1 steady
 	connect four steady 10 $SERVER4
 	connect six steady 10 $SERVER6
+	datagrams steady
 	while [[ $SECONDS -lt $end ]]; do
 		sleep 0.0$((RANDOM % 10))
 		finish "${AGENT[n1]}"
@@ -55,6 +73,7 @@ connected() {
 	[[ $kills -gt 10 ]]
 	connected four
 	connected six
+	none_lost
 	ccni DEL n1 steady
 	same "$(in_n n1 "$CTNATCTL" status -o json | jq .addresses)" 0 "addresses in use"
 	within 12 whole n1
@@ -68,6 +87,7 @@ whole() { in_n "$1" "$CTNATCTL" status -o json | jq -e '.state == "whole"'; }
 	echo_server
 	cpod n1 a
 	connect many a 50 $SERVER4
+	datagrams a
 	sleep 2
 
 	finish "${AGENT[n1]}"
@@ -86,6 +106,7 @@ whole() { in_n "$1" "$CTNATCTL" status -o json | jq -e '.state == "whole"'; }
 	cmp "$BUILD/rebuilt/ctnat" "$DIR/n1/bin/ctnat"
 	cpod n1 c
 	connected many
+	none_lost
 	ccni DEL n1 b
 	is_rebuilt
 }
@@ -96,6 +117,7 @@ whole() { in_n "$1" "$CTNATCTL" status -o json | jq -e '.state == "whole"'; }
 	echo_server
 	cpod n1 a
 	connect many a 50 $SERVER4
+	datagrams a
 	sleep 2
 	finish "${AGENT[n1]}"
 	CTNATD=$BUILD/next/ctnatd PLUGIN_FROM=$BUILD/next/ctnat agent n1
@@ -103,6 +125,7 @@ whole() { in_n "$1" "$CTNATCTL" status -o json | jq -e '.state == "whole"'; }
 	cpod n1 b
 	sleep 2
 	connected many
+	none_lost
 	ccni DEL n1 b
 	ccni DEL n1 a
 }
