@@ -159,7 +159,7 @@ equal() { diff <(jq -S . <<<"$1") <(jq -S . <<<"$2"); }
 	cmp conf/ctnatd.json deploy/base/ctnatd.json
 }
 
-# changed DIRECTORY|COMPONENT: what it changes in base (and uninstall), as [kind, path, value].
+# changed DIRECTORY|COMPONENT: what it changes in base (and uninstall), as [kind, path, value]; what it takes away, as [kind, path].
 changed() {
 	local base
 	if [[ -d deploy/$1 ]]; then
@@ -168,8 +168,10 @@ changed() {
 		base=$(jq -s add <(render deploy/base) <(render deploy/uninstall)) RENDERED=$(component "$1")
 	fi
 	jq -n --argjson a "$base" --argjson b "$RENDERED" '
-		def flat: [.[] | .kind as $kind | . as $o | paths(scalars) as $p | [$kind, ($p | map(tostring) | join("/")), ($o | getpath($p))]];
-		($b | flat) - ($a | flat)'
+		def leaf: (type | . != "object" and . != "array") or length == 0;
+		def flat: [.[] | .kind as $kind | . as $o | paths(leaf) as $p | [$kind, ($p | map(tostring) | join("/")), ($o | getpath($p))]];
+		def names: flat | map(.[:2]);
+		($b | flat) - ($a | flat) + (($a | names) - ($b | names))'
 }
 
 @test "kind: the image that was loaded, and nothing else" {
