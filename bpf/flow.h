@@ -89,21 +89,31 @@ static __always_inline __u64 hash_pair(const __u32 *key, int a, int b)
 }
 
 /* NH (RFC 4418, 5.2.1), with a secret of each load's own: nobody can choose flows that meet. */
-static __always_inline __u64 flow_hash(const struct flow_key *key)
+static __always_inline __u64 hash_end(const struct flow_key *key, __u64 hash)
 {
-	const __u32 *word = (const void *)key;
+	hash += hash_pair((const void *)key, KEY_PORTS, KEY_ARRIVAL);
+	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15;
+}
+
+static __always_inline __u64 hash_v4(const struct flow_key *key)
+{
+	return hash_end(key, hash_pair((const void *)key, KEY_SRC4, KEY_DST4));
+}
+
+static __always_inline __u64 hash_v6(const struct flow_key *key)
+{
 	__u64 hash = 0;
 
-	if (key->arrival & ARRIVAL_V4) {
-		hash = hash_pair(word, KEY_SRC4, KEY_DST4);
-	} else {
 #pragma unroll
-		for (int i = 0; i < KEY_PORTS; i += 2)
-			hash += hash_pair(word, i, i + 1);
-	}
+	for (int i = 0; i < KEY_PORTS; i += 2)
+		hash += hash_pair((const void *)key, i, i + 1);
 	barrier_var(hash);	/* or registers run out */
-	hash += hash_pair(word, KEY_PORTS, KEY_ARRIVAL);
-	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15;
+	return hash_end(key, hash);
+}
+
+static __always_inline __u64 flow_hash(const struct flow_key *key)
+{
+	return key->arrival & ARRIVAL_V4 ? hash_v4(key) : hash_v6(key);
 }
 
 /* Where a flow may lie, and the tag that it has there. */
@@ -113,9 +123,8 @@ struct flow_home {
 	__u8 tag;		/* never 0: that is a free place */
 };
 
-static __always_inline bool flow_home(const struct flow_key *key, struct flow_home *home)
+static __always_inline bool flow_home(__u64 hash, struct flow_home *home)
 {
-	__u64 hash = flow_hash(key);
 	__u32 index = hash >> 49;
 
 	_Static_assert(FLOW_SETS == 1 << 15, "the index has 15 bits");
@@ -187,18 +196,19 @@ static __always_inline struct flow *flow_in(const struct flow_home *home,
 }
 
 /* An answer, or NULL. *version: for who reads more of it than `way` and `until`. */
-static __always_inline struct flow *flow_read(const struct flow_key *key, __u32 *version)
+static __always_inline struct flow *flow_read(const struct flow_key *key, __u64 hash,
+					      __u32 *version)
 {
 	struct flow_home home;
 
-	return flow_home(key, &home) ? flow_in(&home, key, version) : NULL;
+	return flow_home(hash, &home) ? flow_in(&home, key, version) : NULL;
 }
 
 static __always_inline struct flow *flow_find(const struct flow_key *key)
 {
 	__u32 version;
 
-	return flow_read(key, &version);
+	return flow_read(key, flow_hash(key), &version);
 }
 
 static __always_inline __u8 *tag_of(const struct flow_home *home, const struct flow *place)
@@ -256,7 +266,7 @@ static __always_inline struct flow *flow_take(const struct flow_key *key)
 	struct flow_home home;
 	struct flow *place;
 
-	if (!flow_home(key, &home))
+	if (!flow_home(flow_hash(key), &home))
 		return NULL;
 	place = flow_place(&home, key);
 	if (!place || !flow_claim(place))
@@ -273,7 +283,7 @@ __noinline int flow_delete(const struct flow_key *key)
 	struct flow *flow;
 	__u32 version;
 
-	if (!key || !flow_home(key, &home))
+	if (!key || !flow_home(flow_hash(key), &home))
 		return -1;
 	flow = flow_in(&home, key, &version);
 	if (!flow || !flow_claim(flow))

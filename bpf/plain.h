@@ -14,14 +14,12 @@
  * something moves the packet's memory; nothing here does. */
 struct plain {
 	struct flow_key key;
-	struct ethhdr *eth;
+	__u64 hash;		/* of the key: made where its words still are in registers */
 	void *ip;		/* struct iphdr or struct ipv6hdr */
 	__be32 *ports;
 	__u16 *check;		/* of the segment */
-	__u32 len;		/* of the IP packet */
 	__u32 headers;		/* bytes of IP and segment header */
 	__u8 tcp_flags;		/* TCP_*; of UDP: TCP_ACK, as if established */
-	__u8 ttl;
 	__be32 flow;		/* as in struct pkt */
 	__u64 v4;		/* a whole register: the verifier must know which family `ip` is */
 };
@@ -78,9 +76,7 @@ static __always_inline bool parse_plain(struct __sk_buff *skb, struct plain *pla
 
 	if (skb->ifindex >> 24)
 		return false;	/* more than a key holds */
-	plain->eth = data;
 	plain->ip = data + ETH_HLEN;
-	plain->len = len;
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
 		if ((void *)(v4 + 1) > end || !is_plain_v4(v4, len))
 			return false;
@@ -89,10 +85,10 @@ static __always_inline bool parse_plain(struct __sk_buff *skb, struct plain *pla
 		plain->key.dst = addr_v4(v4->daddr);
 		plain->key.arrival = arrival(skb->ifindex, v4->protocol, true);
 		plain->headers = sizeof(*v4);
-		plain->ttl = v4->ttl;
 		plain->flow = v4->tos;
 		if (!parse_segment(plain, v4->protocol, v4 + 1, end))
 			return false;
+		plain->hash = hash_v4(&plain->key);
 	} else {
 		if (skb->protocol != bpf_htons(ETH_P_IPV6) || (void *)(v6 + 1) > end ||
 		    !is_plain_v6(v6, len))
@@ -104,10 +100,10 @@ static __always_inline bool parse_plain(struct __sk_buff *skb, struct plain *pla
 			return false;	/* it would pass for IPv4 */
 		plain->key.arrival = arrival(skb->ifindex, v6->nexthdr, false);
 		plain->headers = sizeof(*v6);
-		plain->ttl = v6->hop_limit;
 		plain->flow = flow_of(v6);
 		if (!parse_segment(plain, v6->nexthdr, v6 + 1, end))
 			return false;
+		plain->hash = hash_v6(&plain->key);
 	}
 	return true;
 }
@@ -116,7 +112,16 @@ static __always_inline bool parse_plain(struct __sk_buff *skb, struct plain *pla
  * that may take the short way: it lies far from the headers. */
 static __always_inline __u32 wire_len(const struct __sk_buff *skb, const struct plain *plain)
 {
-	return skb->gso_size ? plain->headers + skb->gso_size : plain->len;
+	__u32 len = skb->len - ETH_HLEN;
+
+	barrier_var(len);	/* or one instruction would load from the context and from the stack */
+	return skb->gso_size ? plain->headers + skb->gso_size : len;
+}
+
+static __always_inline __u8 plain_ttl(const struct plain *plain)
+{
+	return plain->v4 ? ((const struct iphdr *)plain->ip)->ttl :
+			   ((const struct ipv6hdr *)plain->ip)->hop_limit;
 }
 
 /* What parse() and judge_frame() would say of it: that there is nothing to say. */
@@ -129,7 +134,7 @@ static __always_inline void pkt_of_plain(const struct plain *plain, struct pkt *
 	pkt->dst = plain->key.dst;
 	pkt->v4 = plain->v4;
 	pkt->proto = proto;
-	pkt->ttl = plain->ttl;
+	pkt->ttl = plain_ttl(plain);
 	pkt->flow = plain->flow;
 	pkt->sport = plain->key.sport;
 	pkt->dport = plain->key.dport;

@@ -212,7 +212,7 @@ static __always_inline enum reason take_short_way(struct __sk_buff *skb,
 
 	if (!is_data_segment(plain->tcp_flags))
 		return GO_ON;
-	flow = flow_read(&plain->key, &version);
+	flow = flow_read(&plain->key, plain->hash, &version);
 	if (!flow)
 		return GO_ON_NEW;
 	if (version & 1)
@@ -222,7 +222,7 @@ static __always_inline enum reason take_short_way(struct __sk_buff *skb,
 		return reason;
 	if (test_race)
 		__sync_fetch_and_add(&flow->version, 2);
-	rewrite_ethernet(plain->eth, flow);
+	rewrite_ethernet(plain->ip - ETH_HLEN, flow);
 	if (plain->v4)
 		rewrite_ipv4(plain->ip, flow);
 	else
