@@ -175,6 +175,7 @@ seen_from_here() { echo "/proc/${N[$1]}/root$DIR/$1/$2"; }
 	serves n1 n3
 	cpod n1 pod
 	cpod n3 pod
+	within 5 reaches n1 pod "${P4[n3/pod]}" "${P6[n3/pod]}"	# n1 has heard of n3 by then
 	for to in "${P4[n3/pod]}" "${P6[n3/pod]}"; do
 		in_world "$BUILD/tests/tools/stream" tcp ${BYTES:-1000000000} "$(seen_from_here n1 pod)" "$to" 9000 \
 			"$(seen_from_here n3 pod)" "$to" 9000
