@@ -114,7 +114,7 @@ static __always_inline __u32 wire_len(const struct __sk_buff *skb, const struct 
 {
 	__u32 len = skb->len - ETH_HLEN;
 
-	barrier_var(len);	/* or one instruction would load from the context and from the stack */
+	barrier_var(len);	/* or one load would be of the context and of the stack */
 	return skb->gso_size ? plain->headers + skb->gso_size : len;
 }
 
