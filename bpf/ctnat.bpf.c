@@ -62,10 +62,11 @@ static __noinline enum reason pods_short_way(struct __sk_buff *skb, struct pkt *
 {
 	enum reason reason = GO_ON;
 	struct plain plain;
+	__u64 hash;
 
-	*known = arrives_plain(skb, &plain);
+	*known = arrives_plain(skb, &plain, &hash);
 	if (*known)
-		reason = take_short_way(skb, &plain);
+		reason = take_short_way(skb, &plain, hash);
 	if (*known && reason >= GO_ON)
 		pkt_of_plain(&plain, pkt);
 	return reason;
@@ -195,9 +196,10 @@ int ctnat_from_uplink(struct __sk_buff *skb)
 {
 	enum reason reason = GO_ON;
 	struct plain plain;
+	__u64 hash;
 
-	if (arrives_plain(skb, &plain)) {
-		reason = take_short_way(skb, &plain);
+	if (arrives_plain(skb, &plain, &hash)) {
+		reason = take_short_way(skb, &plain, hash);
 		if (reason >= GO_ON)
 			reason = follow_in(skb, &plain);
 	}

@@ -94,7 +94,8 @@ static __noinline bool recall(struct __sk_buff *skb, const struct config *cfg,
 	if (!ct)
 		return false;
 	may = is_established(ct, proto) && may_be_short(ct, proto, cfg) &&
-	      leaves_as(ct, dir, leaves) && is_explained(ct, dir, came, leaves);
+	      leaves_as(ct, dir, &leaves->src, &leaves->dst, leaves->sport,
+			leaves->dport) && is_explained(ct, dir, came, leaves);
 	leaving->fixed = has_extension(ct, bpf_core_enum_value(enum nf_ct_ext_id,
 							       NF_CT_EXT_TIMEOUT));
 	/* to a pod we refresh the entry, and know no time-out but the common ones */
@@ -234,8 +235,10 @@ __noinline int learn(struct __sk_buff *skb, bool to_pod)
 	struct config *cfg = get_config();
 	struct leaving leaving = { .in = skb->ingress_ifindex, .to_pod = to_pod };
 	struct flow_key came;
+	__u64 hash;
 
-	if (!cfg || !leaving.in || leaving.in == skb->ifindex || !parse_plain(skb, &leaving.plain))
+	if (!cfg || !leaving.in || leaving.in == skb->ifindex ||
+	    !parse_plain(skb, &leaving.plain, &hash))
 		return 0;
 	leaving.generation = generation_of(cfg, leaving.in);
 	leaving.out_epoch = epoch_of(skb->ifindex);

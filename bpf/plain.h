@@ -14,11 +14,10 @@
  * something moves the packet's memory; nothing here does. */
 struct plain {
 	struct flow_key key;
-	__u64 hash;		/* of the key: made where its words still are in registers */
 	void *ip;		/* struct iphdr or struct ipv6hdr */
 	__be32 *ports;
 	__u16 *check;		/* of the segment */
-	__u32 headers;		/* bytes of IP and segment header */
+	__u16 headers;		/* bytes of IP and segment header */
 	__u8 tcp_flags;		/* TCP_*; of UDP: TCP_ACK, as if established */
 	__be32 flow;		/* as in struct pkt */
 	__u64 v4;		/* a whole register: the verifier must know which family `ip` is */
@@ -66,8 +65,8 @@ static __always_inline bool parse_segment(struct plain *plain, __u8 proto, void 
 	return true;
 }
 
-/* False: unusual. */
-static __always_inline bool parse_plain(struct __sk_buff *skb, struct plain *plain)
+/* False: unusual. *hash: the key's, made where its words still are in registers. */
+static __always_inline bool parse_plain(struct __sk_buff *skb, struct plain *plain, __u64 *hash)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	__u32 len = skb->len - ETH_HLEN;
@@ -88,7 +87,7 @@ static __always_inline bool parse_plain(struct __sk_buff *skb, struct plain *pla
 		plain->flow = v4->tos;
 		if (!parse_segment(plain, v4->protocol, v4 + 1, end))
 			return false;
-		plain->hash = hash_v4(&plain->key);
+		*hash = hash_v4(&plain->key);
 	} else {
 		if (skb->protocol != bpf_htons(ETH_P_IPV6) || (void *)(v6 + 1) > end ||
 		    !is_plain_v6(v6, len))
@@ -103,7 +102,7 @@ static __always_inline bool parse_plain(struct __sk_buff *skb, struct plain *pla
 		plain->flow = flow_of(v6);
 		if (!parse_segment(plain, v6->nexthdr, v6 + 1, end))
 			return false;
-		plain->hash = hash_v6(&plain->key);
+		*hash = hash_v6(&plain->key);
 	}
 	return true;
 }
@@ -142,9 +141,9 @@ static __always_inline void pkt_of_plain(const struct plain *plain, struct pkt *
 }
 
 /* The same of a packet that arrives: by its frame it is the node's. */
-static __always_inline bool arrives_plain(struct __sk_buff *skb, struct plain *plain)
+static __always_inline bool arrives_plain(struct __sk_buff *skb, struct plain *plain, __u64 *hash)
 {
-	return skb->pkt_type == PACKET_HOST && !skb->vlan_present && parse_plain(skb, plain);
+	return skb->pkt_type == PACKET_HOST && !skb->vlan_present && parse_plain(skb, plain, hash);
 }
 
 #endif

@@ -88,13 +88,13 @@ static __always_inline void refresh(struct nf_conn *ct, __u32 proto)
 /* ---- the packet's way ------------------------------------------------------------------------ */
 
 /* Do packets of the direction leave like that? Then those of the other come by the inverse. */
-static __always_inline bool leaves_as(const struct nf_conn *ct, __u8 dir,
-				      const struct flow_key *leaves)
+static __always_inline bool leaves_as(const struct nf_conn *ct, __u8 dir, const struct addr *src,
+				      const struct addr *dst, __be16 sport, __be16 dport)
 {
-	struct flow_key back = read_tuple(ct, dir == CT_DIR_ORIGINAL, addr_is_v4(&leaves->src));
+	struct flow_key back = read_tuple(ct, dir == CT_DIR_ORIGINAL, addr_is_v4(src));
 
-	return back.sport == leaves->dport && back.dport == leaves->sport &&
-	       addr_equal(&back.src, &leaves->dst) && addr_equal(&back.dst, &leaves->src);
+	return back.sport == dport && back.dport == sport && addr_equal(&back.src, dst) &&
+	       addr_equal(&back.dst, src);
 }
 
 /*
@@ -105,7 +105,6 @@ static __always_inline bool leaves_as(const struct nf_conn *ct, __u8 dir,
 __noinline int still_stands(struct __sk_buff *skb, const struct config *cfg,
 			    const struct flow_key *came, const struct flow *answer)
 {
-	struct flow_key leaves;
 	struct nf_conn *ct;
 	bool stands = false;
 	struct ct_key key;
@@ -113,16 +112,13 @@ __noinline int still_stands(struct __sk_buff *skb, const struct config *cfg,
 
 	if (!cfg || !came || !answer)
 		return false;
-	leaves = (struct flow_key){
-		.src = answer->src,
-		.dst = answer->dst,
-		.ports = answer->ports,
-	};
 	key = key_of_arrival(came);
 	ct = ct_lookup(skb, &key, &dir);
 	if (ct) {
 		stands = is_established(ct, key.proto) && may_be_short(ct, key.proto, cfg) &&
-			 classifiers(device_of(skb), false) <= 1 && leaves_as(ct, dir, &leaves);
+			 classifiers(device_of(skb), false) <= 1 &&
+			 leaves_as(ct, dir, &answer->src, &answer->dst, answer->sport,
+				   answer->dport);
 		/* to a wire TCP's is the kernel's business, which knows more of it than we do */
 		if (stands && (answer->way == WAY_PEER || key.proto == IPPROTO_UDP) &&
 		    !has_extension(ct, bpf_core_enum_value(enum nf_ct_ext_id, NF_CT_EXT_TIMEOUT)))
@@ -204,7 +200,7 @@ static __always_inline enum reason judge_answer(struct __sk_buff *skb, const str
 /* Sends a plain packet the short way if there is an answer that says how. GO_ON: there is none, or
  * GO_ON_NEW. */
 static __always_inline enum reason take_short_way(struct __sk_buff *skb,
-						  const struct plain *plain)
+						  const struct plain *plain, __u64 hash)
 {
 	enum reason reason;
 	struct flow *flow;
@@ -212,7 +208,7 @@ static __always_inline enum reason take_short_way(struct __sk_buff *skb,
 
 	if (!is_data_segment(plain->tcp_flags))
 		return GO_ON;
-	flow = flow_read(&plain->key, plain->hash, &version);
+	flow = flow_read(&plain->key, hash, &version);
 	if (!flow)
 		return GO_ON_NEW;
 	if (version & 1)
