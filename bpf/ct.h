@@ -185,14 +185,16 @@ struct opening {
 	enum reason reason;
 };
 
-/* Inserts the flow's entry with this port. GO_ON: the insert was lost. */
-static __always_inline enum reason ct_insert_at(const struct opening *op, __u16 port)
+/* Inserts the flow's entry with this port. GO_ON: the insert was lost. *key: the flow's, after. */
+static __always_inline enum reason ct_insert_at(const struct opening *op, struct ct_key *key,
+						__u16 port)
 {
-	struct ct_key key = key_of_flow(op->pkt);
-	struct nf_conn___init *init = ct_alloc(op->skb, &key);
+	struct nf_conn___init *init;
 	struct nf_conn *ct;
 	int ret;
 
+	*key = key_of_flow(op->pkt);
+	init = ct_alloc(op->skb, key);
 	if (!init)
 		return REASON_PASS_ALLOC_FAILED;
 	if (test_race)
@@ -258,9 +260,8 @@ static long try_port(__u32 i, struct opening *op)
 	if ((i && ct_exists(op->skb, &key)) || node_listens(op->skb, &key))
 		return 0;
 
-	reason = dry_run ? would_insert(op, &key, port) : ct_insert_at(op, port);
+	reason = dry_run ? would_insert(op, &key, port) : ct_insert_at(op, &key, port);
 	if (reason == GO_ON) {
-		key = key_of_flow(pkt);
 		if (dry_run || !ct_exists(op->skb, &key))
 			return 0;
 		reason = REASON_PASS_RACED;
