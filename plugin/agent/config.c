@@ -106,16 +106,8 @@ int config_read(const char *path, struct agent_config *out, struct err *err)
 int config_keep(const char *path, struct err *err)
 {
 	_cleanup_free_ char *text = NULL;
-	_cleanup_close_ int dir = -1;
 	size_t len;
 	int ret = file_read(path, FILE_MAX, &text, &len, err);
 
-	if (ret < 0)
-		return ret;
-	if (mkdir(SAVED_DIR, 0755) < 0 && errno != EEXIST)
-		return err_set(err, -errno, "create directory '%s'", SAVED_DIR);
-	dir = open(SAVED_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return err_set(err, -errno, "open directory '%s'", SAVED_DIR);
-	return replace_file(dir, CONFIG_KEPT_NAME, text, len, 0644, err);
+	return ret < 0 ? ret : saved_replace(CONFIG_KEPT_NAME, text, len, err);
 }

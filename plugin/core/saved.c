@@ -130,21 +130,27 @@ int saved_format(const struct network *net, char **text, size_t *len, struct err
 	return fclose(to) ? err_set(err, -ENOMEM, "save the settings") : 0;
 }
 
-int saved_write(const struct network *net, struct err *err)
+int saved_replace(const char *name, const char *text, size_t len, struct err *err)
 {
-	_cleanup_free_ char *text = NULL;
 	_cleanup_close_ int dir = -1;
-	size_t len;
-	int ret = saved_format(net, &text, &len, err);
 
-	if (ret < 0)
-		return ret;
 	if (mkdir(SAVED_DIR, 0755) < 0 && errno != EEXIST)
 		return err_set(err, -errno, "create directory '%s'", SAVED_DIR);
 	dir = open(SAVED_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return err_set(err, -errno, "open directory '%s'", SAVED_DIR);
-	ret = replace_file(dir, SAVED_NAME, text, len, 0644, err);
+	return replace_file(dir, name, text, len, 0644, err);
+}
+
+int saved_write(const struct network *net, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+	int ret = saved_format(net, &text, &len, err);
+
+	if (ret < 0)
+		return ret;
+	ret = saved_replace(SAVED_NAME, text, len, err);
 	return ret ? err_wrap(err, "save the settings") : 0;
 }
 

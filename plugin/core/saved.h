@@ -12,6 +12,9 @@
 #define SAVED_NAME "settings"
 #define SAVED_PATH SAVED_DIR "/" SAVED_NAME
 
+/* A file of that name in SAVED_DIR, which is made if need be: the old text, or the new one. */
+int saved_replace(const char *name, const char *text, size_t len, struct err *err);
+
 /* Of a network with a cluster; makes the directory. */
 int saved_write(const struct network *net, struct err *err);
 
