@@ -189,7 +189,6 @@ knows_mtu() { in_pod a ip route get "$1" | grep -qw "mtu $2"; }
 	pod a
 	steady_flows a
 	watch outside in_world node
-	removed=$EPOCHREALTIME
 	in_node ip -batch - <<-EOT
 		addr add $new4/24 dev eth0
 		addr add $new6/64 dev eth0 nodad
@@ -199,12 +198,14 @@ knows_mtu() { in_pod a ip route get "$1" | grep -qw "mtu $2"; }
 		route replace default via $ROUTER4
 		route replace default via $ROUTER6
 	EOT
+	removed=$EPOCHREALTIME
 	within 2 all_ended || fail "entries ended: $(counter ended_egress)"
-	at_most 1.05 "$(difference $EPOCHREALTIME "$removed")" "flows that were ended, in seconds"
 	CONF=$(jq -c '.cniVersion = "1.1.0"' <<<"$CONF") cni STATUS	# until then the table has the old one
 	known=$EPOCHREALTIME
 	sleep 1
 	over "${FLOWS[@]}" outside
+	at_most 1.05 "$(difference "$(sighted outside last $NODE4 $SERVER4 tcp)" "$removed")" "the last segment from $NODE4, in seconds"
+	at_most 1.05 "$(difference "$(sighted outside last $NODE6 $SERVER6 tcp)" "$removed")" "the last segment from $NODE6, in seconds"
 	at_most 0.05 "$(difference "$(sighted outside last $NODE4 $SERVER4)" "$known")" "$NODE4 was seen until, in seconds"
 	at_most 0.05 "$(difference "$(sighted outside last $NODE6 $SERVER6)" "$known")" "$NODE6 was seen until, in seconds"
 	same "$(source_of udp4) $(source_of udp6)" "$new4 $new6"
