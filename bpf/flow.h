@@ -43,10 +43,11 @@
  *		we refresh the entry with the administrator's own time-out.
  *
  * `flows` is an array of small sets, and the hash is our own, because on this path a call is what
- * costs most: a look-up in a hash map makes two. A flow may lie in any place of its set, and takes
- * one whose second is over; if there is none, it has to do without an answer. What costs next is
- * memory that no cache holds: `flow_tags` has some bits of each place's hash, so that a new flow
- * touches none of it. A tag is a hint; what lies there is judged by its key.
+ * costs most: a look-up in a hash map makes two. A flow may lie in any place of its set: in its
+ * own, if that was free, or in one that was, or whose second was over; if there is none, it has to
+ * do without an answer. What costs next is memory that no cache holds: `flow_tags` has some bits of
+ * each place's hash, so that a new flow touches none of it. A tag is a hint; what lies there is
+ * judged by its key.
  *
  * One CPU at a time writes a place: it makes `version` odd, and even again when it is done. A
  * reader looks at it before and after: a packet that was rewritten by halves of two answers is
@@ -121,6 +122,7 @@ struct flow_home {
 	struct flow_set *set;
 	union flow_tags *tags;
 	__u8 tag;		/* never 0: that is a free place */
+	__u8 own;		/* the place that it takes if that is free: looked at first */
 };
 
 static __always_inline bool flow_home(__u64 hash, struct flow_home *home)
@@ -129,6 +131,7 @@ static __always_inline bool flow_home(__u64 hash, struct flow_home *home)
 
 	_Static_assert(FLOW_SETS == 1 << 15, "the index has 15 bits");
 	home->tag = hash >> 40 | 1;
+	home->own = hash >> 37 & (FLOW_WAYS - 1);
 	home->tags = bpf_map_lookup_elem(&flow_tags, &index);
 	home->set = bpf_map_lookup_elem(&flows, &index);
 	return home->tags && home->set;
@@ -195,20 +198,34 @@ static __always_inline struct flow *flow_in(const struct flow_home *home,
 	return same_key(&flow->key, key) ? flow : NULL;
 }
 
-/* An answer, or NULL. *version: for who reads more of it than `way` and `until`. */
+/*
+ * For each packet: an answer, or NULL. *version: for who reads more of it than `way` and `until`.
+ * The flow's own place is looked at first, and by a branch: of flows that are known the CPU
+ * foretells it, and waits for both at once, the tag and what it is the tag of.
+ */
 static __always_inline struct flow *flow_read(const struct flow_key *key, __u64 hash,
 					      __u32 *version)
 {
 	struct flow_home home;
+	struct flow *flow;
 
-	return flow_home(hash, &home) ? flow_in(&home, key, version) : NULL;
+	if (!flow_home(hash, &home))
+		return NULL;
+	flow = &home.set->flow[home.own];
+	if (READ_ONCE(home.tags->tag[home.own]) == home.tag) {
+		*version = flow_version(flow);
+		if (same_key(&flow->key, key))
+			return flow;
+	}
+	return flow_in(&home, key, version);
 }
 
 static __always_inline struct flow *flow_find(const struct flow_key *key)
 {
+	struct flow_home home;
 	__u32 version;
 
-	return flow_read(key, flow_hash(key), &version);
+	return flow_home(flow_hash(key), &home) ? flow_in(&home, key, &version) : NULL;
 }
 
 static __always_inline __u8 *tag_of(const struct flow_home *home, const struct flow *place)
@@ -249,6 +266,8 @@ static __always_inline struct flow *flow_place(const struct flow_home *home,
 
 	if (flow)
 		return flow;
+	if (!READ_ONCE(home->tags->tag[home->own]))
+		return &home->set->flow[home->own];
 	unused = tag_matches(READ_ONCE(home->tags->all), 0);
 	if (unused)
 		return first_place(home->set, unused);
