@@ -58,10 +58,12 @@ static __always_inline bool is_still_ours(struct __sk_buff *skb, const struct pk
 	return fib_ask(skb, pkt, addr, 0, &fib) == BPF_FIB_LKUP_RET_NOT_FWDED;
 }
 
-/* The uplink's own address is looked at once a second: a flow that is opened with one that the node
- * has lost meanwhile is ended by its next packet (is_homeless() in follow.h). */
+/*
+ * The same of the address by which pods leave there, which all flows ask about. age: of the last
+ * answer that will do, in jiffies.
+ */
 static __always_inline bool is_uplinks_still(struct __sk_buff *skb, const struct pkt *pkt,
-					     const struct addr *addr, __u32 oif)
+					     const struct addr *addr, __u32 oif, __u32 age)
 {
 	struct guard_watch *guard = guard_of(oif);
 	__u32 now = bpf_jiffies64(), *checked;
@@ -69,12 +71,24 @@ static __always_inline bool is_uplinks_still(struct __sk_buff *skb, const struct
 	if (!guard)
 		return is_still_ours(skb, pkt, addr);
 	checked = pkt->v4 ? &guard->checked4 : &guard->checked6;
-	if (now - *checked < hz)
+	if (now - *checked < age)
 		return true;
 	if (!is_still_ours(skb, pkt, addr))
 		return false;
 	*checked = now;
 	return true;
+}
+
+/* Of an established flow that leaves there. Others that were renewed in this very jiffy may have
+ * asked. */
+static __always_inline bool is_ours_now(struct __sk_buff *skb, const struct pkt *pkt,
+					const struct addr *addr, __u32 oif)
+{
+	struct uplink *uplink = bpf_map_lookup_elem(&uplinks, &oif);
+
+	if (uplink && addr_equal(pkt->v4 ? &uplink->v4 : &uplink->v6, addr))
+		return is_uplinks_still(skb, pkt, addr, oif, 1);
+	return is_still_ours(skb, pkt, addr);
 }
 
 /* GO_ON: the flow leaves by uplink *oif, with *egress for its source. */
@@ -95,7 +109,9 @@ static __noinline enum reason find_egress(struct __sk_buff *skb, const struct pk
 	if (!addr_is_zero(egress))
 		return is_still_ours(skb, pkt, egress) ? GO_ON : REASON_PASS_NO_EGRESS;
 	*egress = pkt->v4 ? uplink->v4 : uplink->v6;
-	if (addr_is_zero(egress) || !is_uplinks_still(skb, pkt, egress, *oif))
+	/* once a second will do: a flow that is opened with one that the node has lost meanwhile is
+	 * ended by its next packet (is_homeless() in follow.h) */
+	if (addr_is_zero(egress) || !is_uplinks_still(skb, pkt, egress, *oif, hz))
 		return REASON_PASS_NO_EGRESS;
 	return GO_ON;
 }

@@ -150,7 +150,7 @@ static __noinline bool still_leads(struct __sk_buff *skb, const struct plain *pl
 	       fib.ifindex == answer->ifindex && fib.mtu_result == answer->mtu &&
 	       mac_equal(fib.dmac, answer->dst_mac) && mac_equal(fib.smac, answer->src_mac) &&
 	       (addr_equal(&pkt.src, &answer->src) ||
-		is_still_ours(skb, &pkt, &answer->src));
+		is_ours_now(skb, &pkt, &answer->src, answer->ifindex));
 }
 
 /* Gives an answer another second, if that can be done without the stack. */

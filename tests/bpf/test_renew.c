@@ -136,6 +136,14 @@ static void a_wires_answer_ends_with_its_address(void **state)
 	run("ip addr del 192.0.2.77/24 dev eth0");
 	put_lately_met("192.0.2.77");
 	may(udp4());
+	/* With the uplink's own too, of which flows that are opened believe for a second what was seen. */
+	ct_do("-F");
+	ct_do("-I " UDP4 ASSURED "-t 60");
+	dp.guard.checked4 = answer_now();
+	run("ip addr add 203.0.113.99/32 dev eth0");	/* an uplink without any has no routes */
+	a_wires_answer_is_not_renewed("ip addr del " NODE4 "/24 dev eth0; sleep 0.02",
+				      "ip addr add " NODE4 "/24 dev eth0; sleep 0.02");
+	run("ip addr del 203.0.113.99/32 dev eth0");
 }
 
 static void an_answer_to_a_pod_is_renewed_by_conntrack(void **state)

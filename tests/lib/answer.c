@@ -98,8 +98,7 @@ struct answer answer_of(const struct frame *arrives, int in, const struct frame 
 	return answer;
 }
 
-/* bpf_jiffies64(), lower half. */
-static __u32 now(void)
+__u32 answer_now(void)
 {
 	static struct clock_bpf *clock;
 	struct frame f = frame_udp(POD_A4, 1, POD_B4, 1);
@@ -186,8 +185,8 @@ void answer_put(const struct answer *answer)
 	home.tags.tag[i] = tag_of(key);
 	home.set.flow[i] = answer->flow;
 	home.set.flow[i].version = 2 + answer->unfinished;
-	home.set.flow[i].until = now() + answer->left;
-	home.set.flow[i].met = now() - (answer->met_lately ? 0 : 3600 * answer_hz());
+	home.set.flow[i].until = answer_now() + answer->left;
+	home.set.flow[i].met = answer_now() - (answer->met_lately ? 0 : 3600 * answer_hz());
 	assert_int_equal(map_set(dp.flows, &home.index, &home.set), 0);
 	assert_int_equal(map_set(dp.flow_tags, &home.index, &home.tags), 0);
 }
@@ -205,8 +204,8 @@ bool answer_get(const struct flow_key *key, struct answer *out)
 	flow = &home.set.flow[i];
 	*out = (struct answer){
 		.flow = *flow,
-		.left = flow->until - now(),
-		.met_lately = now() - flow->met < (__u32)answer_hz(),
+		.left = flow->until - answer_now(),
+		.met_lately = answer_now() - flow->met < (__u32)answer_hz(),
 		.unfinished = flow->version & 1,
 	};
 	out->flow.version = out->flow.until = out->flow.met = 0;

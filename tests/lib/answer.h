@@ -29,8 +29,9 @@ void answer_put(const struct answer *answer);
 /* False: there is none. */
 bool answer_get(const struct flow_key *key, struct answer *out);
 
-/* Jiffies a second. */
+/* Jiffies a second, and bpf_jiffies64(), lower half. */
 __s32 answer_hz(void);
+__u32 answer_now(void);
 
 /* What BPF calls the epoch of a device. */
 void epoch_set(int ifindex, __u32 epoch);

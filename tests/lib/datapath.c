@@ -246,6 +246,7 @@ int dp_reset(void **state)
 	empty(skel->maps.uplinks);
 	dp_forget_flows();
 	dp_set_config(&default_config);
+	dp.guard = (struct guard_watch){ 0 };
 	dp_set_pod(POD_A4, dp.host0, STATE_READY, NULL);
 	dp_set_pod(POD_A6, dp.host0, STATE_READY, NULL);
 	dp_set_pod(POD_B4, dp.host1, STATE_READY, NULL);
@@ -306,7 +307,7 @@ void dp_guards_hear(void)
 	const __u32 uplinks[] = { dp.eth0 % GUARDS, dp.eth1 % GUARDS };
 
 	for (size_t i = 0; i < sizeof(uplinks) / sizeof(uplinks[0]); i++)
-		update(skel->maps.guards, &uplinks[i], &(struct guard_watch){ 0 });
+		update(skel->maps.guards, &uplinks[i], &dp.guard);
 }
 
 void dp_run(int prog, struct __sk_buff ctx, __u32 flags, const struct frame *f, struct ran *ran)

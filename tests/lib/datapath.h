@@ -43,6 +43,7 @@ struct datapath {
 	int flows, flow_tags, epochs;	/* maps */
 	bool without_cast;		/* a kernel like 6.1: to be set before dp_load() */
 	struct config cfg;		/* as the programs see it after dp_reset() */
+	struct guard_watch guard;	/* of both uplinks, before each packet; zero after dp_reset() */
 };
 
 extern struct datapath dp;
