@@ -22,6 +22,7 @@
 #define MANY	   100000
 #define MANY_SLICE FLOWS_NEAR		/* one packet of each flow of one of the server's ports */
 #define ONE_SLICE  40000
+#define ONE_ROUNDS 3			/* as many: they wait for nothing */
 
 #define MEET_SECONDS 4			/* as in bpf/flow.h */
 #define FIRST_TURNS  2			/* each stream once: then both keep their step */
@@ -281,7 +282,7 @@ int table_measure(unsigned int rounds, struct err *err)
 	for (int kind = 0; !ret && kind < KINDS; kind++) {
 		struct flows flows = { .v6 = kind >= UDP6, .tcp = kind & 1, .n = 1 };
 
-		ret = measure_group(everybody, SUBJECTS, &flows, kind, rounds, err);
+		ret = measure_group(everybody, SUBJECTS, &flows, kind, ONE_ROUNDS * rounds, err);
 		flows.n = MANY;
 		if (!ret)
 			ret = measure_group(with_many, 5, &flows, kind, rounds, err);

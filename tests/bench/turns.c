@@ -108,7 +108,7 @@ int take_turns(struct entrant *entrants, size_t n, unsigned int rounds, const ch
 	unsigned int round = 0;
 
 	while (!ret && round < PATIENCE * rounds &&
-	       (round < rounds || !control_of(entrants).holds)) {
+	       (round < rounds || !agrees(control_of(entrants).least))) {
 		ret = round_of(entrants, n, err);
 		round++;
 	}

@@ -26,8 +26,8 @@ struct entrant {
 
 /*
  * Rounds in which each has one slice, in a random order. The first two entrants are the control:
- * the same thing, measured twice. While they differ by too much there are more rounds, up to twice
- * as many; then it is as it is. Says on stderr how far it is.
+ * the same thing, measured twice. While the least of their slices differ by too much there are more
+ * rounds, up to twice as many; then it is as it is. Says on stderr how far it is.
  */
 int take_turns(struct entrant *entrants, size_t n, unsigned int rounds, const char *what,
 	       struct err *err);
