@@ -72,6 +72,10 @@ sighted() {
 		END { if (n) print what == "first" ? first : what == "last" ? last : n }' "$DIR/$1"
 }
 
-# at_most LIMIT VALUE [WHAT]: of decimal numbers.
-at_most() { awk -v limit="$1" -v value="$2" 'BEGIN { exit !(value <= limit) }' || fail "${3:+$3: }$2 is more than $1"; }
-difference() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.3f\n", a - b }'; }
+# at_most LIMIT VALUE [WHAT]: of decimal numbers. What was never seen has none.
+at_most() {
+	[[ $2 ]] || fail "${3:+$3: }there is no number" || return
+	awk -v limit="$1" -v value="$2" 'BEGIN { exit !(value <= limit) }' || fail "${3:+$3: }$2 is more than $1"
+}
+# Nothing if one of them is nothing.
+difference() { [[ -z $1 || -z $2 ]] || awk -v a="$1" -v b="$2" 'BEGIN { printf "%.3f\n", a - b }'; }
