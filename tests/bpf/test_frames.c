@@ -52,7 +52,7 @@ static int compare(const void *a, const void *b)
 
 static void find_functions(struct frames *f)
 {
-	size_t found = 1, kept = 0;
+	size_t found = 1;
 
 	f->start[0] = 0;
 	for (size_t i = 0; i < f->n_insns; i++) {
@@ -66,10 +66,8 @@ static void find_functions(struct frames *f)
 		f->start[found++] = target;
 	}
 	qsort(f->start, found, sizeof(*f->start), compare);
-	for (size_t i = 0; i < found; i++)
-		f->start[kept++] = f->start[i];
-	f->start[kept] = f->n_insns;
-	f->n = kept;
+	f->start[found] = f->n_insns;
+	f->n = found;
 }
 
 static size_t function_at(const struct frames *f, size_t insn)
