@@ -146,9 +146,8 @@ static __always_inline struct config *get_config(void)
 	return bpf_map_lookup_elem(&config, &(__u32){ 0 });
 }
 
-/* Of a Bloom filter. */
-/* The word's place is bounded where nobody but the verifier needs it: before 6.13 or so it knows
- * nothing of a number that was put together by a 32-bit "or". */
+/* Of a Bloom filter. The word's place is bounded where nobody but the verifier needs it: before
+ * 6.13 or so it knows nothing of a number that was put together by a 32-bit "or". */
 static __always_inline bool has_bit(const __u64 *bits, __u16 n)
 {
 	__u64 word = n / 64;
