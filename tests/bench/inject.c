@@ -256,7 +256,8 @@ static int run_and_count(unsigned int frames, double *ns, struct err *err)
 	return ret ? ret : (int)skel->bss->elsewhere;
 }
 
-int inject_more(unsigned int frames, double *ns, struct err *err)
+/* Goes on with the flow after the last one. */
+static int inject_more(unsigned int frames, double *ns, struct err *err)
 {
 	for (int i = 0; i < ATTEMPTS; i++) {
 		int ret = run_and_count(frames, ns, err);
@@ -276,6 +277,17 @@ int inject(const struct stream *stream, unsigned int frames, double *ns, struct 
 	if (!ret && stream->learn)
 		memcpy(stream->learn, skel->bss->near_port,
 		       flows_of(stream) * sizeof(skel->bss->near_port[0]));
+	return ret;
+}
+
+int inject_slices(const struct stream *stream, unsigned int frames, double ns[SLICES],
+		  struct err *err)
+{
+	int ret = 0;
+
+	prepare(stream);
+	for (size_t i = 0; !ret && i < SLICES; i++)
+		ret = inject_more(frames / SLICES, &ns[i], err);
 	return ret;
 }
 

@@ -32,6 +32,7 @@ struct stream {
 };
 
 #define UDP_PAYLOAD 18		/* 60 bytes of frame with IPv4 */
+#define SLICES	    10		/* of a turn (turns.h) */
 
 #define TCP_SYN 0x02
 #define TCP_ACK 0x10
@@ -54,8 +55,9 @@ int inject_disarm(const struct cable *cable, struct err *err);
 
 /* Begins with the first flow; in the current node. *ns: of one frame. */
 int inject(const struct stream *stream, unsigned int frames, double *ns, struct err *err);
-/* As inject(), and goes on with the flow after the last one. */
-int inject_more(unsigned int frames, double *ns, struct err *err);
+/* As inject(), in SLICES slices of as many frames, each with a time of its own. */
+int inject_slices(const struct stream *stream, unsigned int frames, double ns[SLICES],
+		  struct err *err);
 /* As inject(), and nobody asks where the frames end. */
 int inject_anything(const struct stream *stream, unsigned int frames, struct err *err);
 

@@ -10,8 +10,7 @@
 #include "rows.h"
 #include "verdict.h"
 
-#define SLICE	      20000
-#define FIRST_PACKETS 20000
+#define FRAMES	      20000	/* of a turn */
 #define NODE_PORT     9000	/* of the node's own socket */
 #define PASSAGE_ROUNDS 3	/* as many: both sides are but hundredths apart */
 
@@ -20,13 +19,14 @@
 
 /* ---- first packets --------------------------------------------------------------------------- */
 
-static int first_packets(struct entrant *entrant, double *ns, struct err *err)
+/* There are more flows than frames: a slice that is taken again has new ones, too. */
+static int first_packets(struct entrant *entrant, struct err *err)
 {
-	const struct flows flows = { .n = FIRST_PACKETS };
+	const struct flows flows = { .n = FLOWS_NEAR };
 	const struct stream stream = flows_out(entrant->site, &flows);
 	int ret = ctfill_flush(err);
 
-	return ret ? ret : inject(&stream, FIRST_PACKETS, ns, err);
+	return ret ? ret : times_inject(&entrant->ns, &stream, FRAMES, err);
 }
 
 int rows_first_packets(unsigned int rounds, struct err *err)
@@ -47,9 +47,9 @@ int rows_first_packets(unsigned int rounds, struct err *err)
 
 /* ---- what is not ours ------------------------------------------------------------------------ */
 
-static int stream_slice(struct entrant *entrant, double *ns, struct err *err)
+static int one_stream(struct entrant *entrant, struct err *err)
 {
-	return inject(entrant->what, SLICE, ns, err);
+	return times_inject(&entrant->ns, entrant->what, FRAMES, err);
 }
 
 /* To the node itself, through it into another network, and from there. */
@@ -83,25 +83,25 @@ static int set_programs(const struct site *site, bool on, struct err *err)
 	return ret;
 }
 
-static int bare_slice(struct entrant *entrant, double *ns, struct err *err)
+static int bare(struct entrant *entrant, struct err *err)
 {
 	int ret = set_programs(entrant->site, false, err);
 
-	return ret ? ret : stream_slice(entrant, ns, err);
+	return ret ? ret : one_stream(entrant, err);
 }
 
-static int idle_slice(struct entrant *entrant, double *ns, struct err *err)
+static int idle(struct entrant *entrant, struct err *err)
 {
 	int ret = idle_attach(&entrant->site->uplink, err);
 
-	return ret ? ret : stream_slice(entrant, ns, err);
+	return ret ? ret : one_stream(entrant, err);
 }
 
-static int ours_slice(struct entrant *entrant, double *ns, struct err *err)
+static int ours(struct entrant *entrant, struct err *err)
 {
 	int ret = set_programs(entrant->site, true, err);
 
-	return ret ? ret : stream_slice(entrant, ns, err);
+	return ret ? ret : one_stream(entrant, err);
 }
 
 /*
@@ -112,15 +112,13 @@ static int ours_slice(struct entrant *entrant, double *ns, struct err *err)
 static int measure_passage(enum passage passage, const char *title, unsigned int rounds,
 			   struct err *err)
 {
-	static int (*const slices[])(struct entrant *, double *, struct err *) = {
-		bare_slice, bare_slice, idle_slice, ours_slice,
-	};
+	static int (*const turns[])(struct entrant *, struct err *) = { bare, bare, idle, ours };
 	const struct stream stream = passage_of(&sites[CTNAT], passage);
 	static struct entrant entrants[4];
 	int ret;
 
 	for (size_t i = 0; i < 4; i++)
-		entrants[i] = entrant_of(CTNAT, slices[i], &stream);
+		entrants[i] = entrant_of(CTNAT, turns[i], &stream);
 	ret = take_turns(entrants, 4, PASSAGE_ROUNDS * rounds, title, err);
 	if (!ret)
 		ret = node_enter(&sites[CTNAT].node, err);
@@ -212,7 +210,7 @@ static int measure_one_flow(struct entrant entrants[FULL_TABLE], unsigned int ro
 
 	for (size_t i = 0; i < FULL_TABLE; i++) {
 		streams[i] = flows_out(&sites[who[i]], &flows);
-		entrants[i] = entrant_of(who[i], stream_slice, &streams[i]);
+		entrants[i] = entrant_of(who[i], one_stream, &streams[i]);
 		if (i)
 			at[i - 1] = &sites[who[i]];
 	}

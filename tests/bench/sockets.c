@@ -26,13 +26,13 @@
 #include "sockets.h"
 #include "verdict.h"
 
-#define UDP_SLICE   20000
-#define BATCH	    50
+#define UDP_SLICE   2400	/* segments */
+#define BATCH	    50		/* datagrams */
 #define SEGMENTS    16		/* of a datagram that the stack cuts */
 #define SEGMENT     1200
 
 #define BULK_PORT   9100
-#define BULK_BYTES  (32 << 20)
+#define BULK_BYTES  (4 << 20)	/* of a slice */
 #define BULK_BUFFER (256 << 10)
 
 static const enum subject who[] = { NFT, NFT_AGAIN, ROUTING, IPTABLES, CTNAT, CTNAT_UNCACHED,
@@ -42,7 +42,7 @@ static const enum subject who[] = { NFT, NFT_AGAIN, ROUTING, IPTABLES, CTNAT, CT
 
 static const struct flows one_flow = { .n = 1 };
 
-/* What a slice needs: the flow, and a socket of the pod. */
+/* What a turn needs: the flow, and a socket of the pod. */
 struct sender {
 	struct stream stream;
 	int fd;
@@ -104,19 +104,32 @@ static int send_datagrams(const struct sender *sender, size_t bytes, unsigned in
 	return expect_all(UDP_SLICE, err);
 }
 
-static int datagrams(struct entrant *entrant, double *ns, struct err *err)
+static int send_slices(struct entrant *entrant, size_t bytes, unsigned int segments,
+		       struct err *err)
 {
-	return send_datagrams(entrant->what, UDP_PAYLOAD, 1, ns, err);
+	double ns[SLICES];
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < SLICES; i++)
+		ret = send_datagrams(entrant->what, bytes, segments, &ns[i], err);
+	if (!ret)
+		times_add(&entrant->ns, ns, SLICES);
+	return ret;
 }
 
-static int cut_datagrams(struct entrant *entrant, double *ns, struct err *err)
+static int datagrams(struct entrant *entrant, struct err *err)
+{
+	return send_slices(entrant, UDP_PAYLOAD, 1, err);
+}
+
+static int cut_datagrams(struct entrant *entrant, struct err *err)
 {
 	const struct sender *sender = entrant->what;
 	int size = SEGMENT, none = 0, ret;
 
 	if (setsockopt(sender->fd, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size)) < 0)
 		return err_set(err, -errno, "set UDP_SEGMENT");
-	ret = send_datagrams(sender, SEGMENTS * SEGMENT, SEGMENTS, ns, err);
+	ret = send_slices(entrant, SEGMENTS * SEGMENT, SEGMENTS, err);
 	setsockopt(sender->fd, IPPROTO_UDP, UDP_SEGMENT, &none, sizeof(none));
 	return ret;
 }
@@ -171,10 +184,9 @@ static int open_tcp(void *data, struct err *err)
 	return 0;
 }
 
-static int bulk(struct entrant *entrant, double *ns, struct err *err)
+static int send_bulk(const struct sender *sender, double *ns, struct err *err)
 {
 	static char buffer[BULK_BUFFER];
-	const struct sender *sender = entrant->what;
 	double start = now_ns();
 	char said;
 
@@ -191,6 +203,18 @@ static int bulk(struct entrant *entrant, double *ns, struct err *err)
 		return err_set(err, -EPROTO, "the server did not get all of it");
 	*ns = now_ns() - start;
 	return 0;
+}
+
+static int bulk(struct entrant *entrant, struct err *err)
+{
+	double ns[SLICES];
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < SLICES; i++)
+		ret = send_bulk(entrant->what, &ns[i], err);
+	if (!ret)
+		times_add(&entrant->ns, ns, SLICES);
+	return ret;
 }
 
 /* ---- both ------------------------------------------------------------------------------------ */
@@ -219,14 +243,14 @@ static int open_senders(struct sender senders[WHO], bool tcp, struct err *err)
 }
 
 static int measure(struct sender senders[WHO], const char *title,
-		   int (*slice)(struct entrant *entrant, double *ns, struct err *err),
+		   int (*turn)(struct entrant *entrant, struct err *err),
 		   unsigned int rounds, struct err *err)
 {
 	static struct entrant entrants[WHO];
 	int ret;
 
 	for (size_t i = 0; i < WHO; i++)
-		entrants[i] = entrant_of(who[i], slice, &senders[i]);
+		entrants[i] = entrant_of(who[i], turn, &senders[i]);
 	ret = take_turns(entrants, WHO, rounds, title, err);
 	if (ret)
 		return ret;
@@ -255,7 +279,7 @@ int sockets_measure(unsigned int rounds, struct err *err)
 		ret = measure(udp, "UDP of a socket, 16 segments at once", cut_datagrams, rounds,
 			      err);
 	if (!ret)
-		ret = measure(tcp, "TCP of a socket, 32 MB, both ends", bulk, rounds, err);
+		ret = measure(tcp, "TCP of a socket, 40 MB, both ends", bulk, rounds, err);
 	for (size_t i = 0; !ret && i < WHO; i++) {
 		close(udp[i].fd);
 		close(tcp[i].fd);

@@ -54,10 +54,10 @@ struct site sites[SUBJECTS];
 static struct node home;
 
 struct entrant entrant_of(enum subject subject,
-			  int (*slice)(struct entrant *entrant, double *ns, struct err *err),
+			  int (*turn)(struct entrant *entrant, struct err *err),
 			  const void *what)
 {
-	return (struct entrant){ .site = &sites[subject], .slice = slice, .what = what };
+	return (struct entrant){ .site = &sites[subject], .turn = turn, .what = what };
 }
 
 /* Paths become absolute, because a process that enters a node starts again at "/". */

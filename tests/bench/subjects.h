@@ -31,7 +31,7 @@ int subjects_arm(struct err *err);
 
 /* An entrant for the subject, with nothing measured yet. */
 struct entrant entrant_of(enum subject subject,
-			  int (*slice)(struct entrant *entrant, double *ns, struct err *err),
+			  int (*turn)(struct entrant *entrant, struct err *err),
 			  const void *what);
 
 /* Versions of peers and kernel, CPUs. */

@@ -20,8 +20,8 @@
 #include "verdict.h"
 
 #define MANY	   100000
-#define MANY_SLICE FLOWS_NEAR		/* one packet of each flow of one of the server's ports */
-#define ONE_SLICE  40000
+#define MANY_TURN  FLOWS_NEAR		/* one packet of each flow of one of the server's ports */
+#define ONE_TURN   20000
 #define ONE_ROUNDS 3			/* as many: they wait for nothing */
 #define TAKES	   3
 
@@ -52,7 +52,7 @@ static const enum subject with_many[] = { NFT, NFT_AGAIN, ROUTING, CTNAT, WIRE }
 static const enum subject with_many_too[] = { NFT, NFT_AGAIN, IPTABLES, CTNAT_UNCACHED,
 					      CTNAT_ASSISTED };
 
-/* The flows of a slice: all, or those of one of the server's ports after those of the other. */
+/* The flows of a turn: all, or those of one of the server's ports after those of the other. */
 struct plan {
 	struct stream streams[2];
 	unsigned int n, frames;
@@ -62,7 +62,7 @@ struct plan {
 static struct plan plan_of(struct site *site, const struct flows *flows, enum direction direction)
 {
 	struct stream all = direction == OUT ? flows_out(site, flows) : flows_in(site, flows);
-	struct plan plan = { .n = all.far.count, .frames = flows->n == 1 ? ONE_SLICE : MANY_SLICE };
+	struct plan plan = { .n = all.far.count, .frames = flows->n == 1 ? ONE_TURN : MANY_TURN };
 
 	for (unsigned int i = 0; i < plan.n; i++) {
 		plan.streams[i] = all;
@@ -74,59 +74,59 @@ static struct plan plan_of(struct site *site, const struct flows *flows, enum di
 	return plan;
 }
 
-static int counted_slice(struct entrant *entrant, const struct stream *stream, unsigned int frames,
-			 double *ns, struct err *err)
+static int counted_turn(struct entrant *entrant, const struct stream *stream, unsigned int frames,
+			struct err *err)
 {
 	unsigned long long before = site_shortened(entrant->site);
-	int ret = inject(stream, frames, ns, err);
+	int ret = times_inject(&entrant->ns, stream, frames, err);
 
 	entrant->frames += frames;
 	entrant->shortened += site_shortened(entrant->site) - before;
 	return ret;
 }
 
-/* The flows of the other stream met the stack half of the time ago, and their second is over. */
-static int asking_slice(struct entrant *entrant, const struct plan *plan, struct err *err)
+/*
+ * First the flows of the other stream: they met the stack half of the time ago, and their second is
+ * over. Then those of this one, which are to meet it.
+ */
+static int renewing_turn(struct entrant *entrant, const struct plan *plan, struct err *err)
 {
-	const struct stream *other = &plan->streams[(entrant->ns.n + 1) % plan->n];
-	double ns;
-	int ret = inject(other, plan->frames, &ns, err);
-
-	if (!ret)
-		samples_add(&entrant->asking, ns);
-	return ret;
-}
-
-static int slice(struct entrant *entrant, double *ns, struct err *err)
-{
-	const struct plan *plan = entrant->what;
-	const struct stream *stream = &plan->streams[entrant->ns.n % plan->n];
-	bool first = entrant->ns.n < FIRST_TURNS;
-	double left = entrant->began + (first ? MEETS_NS : MEETS_NS / 2) - now_ns();
+	const struct stream *own = &plan->streams[entrant->turns % plan->n];
+	const struct stream *other = &plan->streams[(entrant->turns + 1) % plan->n];
+	bool first = entrant->turns < FIRST_TURNS;
+	double left = entrant->began + (first ? MEETS_NS : MEETS_NS / 2) - now_ns(), ns;
 	int ret;
 
-	if (plan->renews) {
-		if (left > 0)
-			usleep(left / 1e3);
-		entrant->began = now_ns();
-		ret = first ? 0 : asking_slice(entrant, plan, err);
-		if (!ret)
-			ret = inject(stream, plan->frames, ns, err);
-		if (ret)
-			return ret;
-		if (!first)
-			samples_add(&entrant->meeting, *ns);
-	}
-	return counted_slice(entrant, stream, plan->frames, ns, err);
+	if (left > 0)
+		usleep(left / 1e3);
+	entrant->began = now_ns();
+	if (first)
+		return inject(own, plan->frames, &ns, err);
+	ret = times_inject(&entrant->asking, other, plan->frames, err);
+	return ret ? ret : times_inject(&entrant->meeting, own, plan->frames, err);
+}
+
+static int turn(struct entrant *entrant, struct err *err)
+{
+	const struct plan *plan = entrant->what;
+	const struct stream *stream = &plan->streams[entrant->turns % plan->n];
+	int ret = plan->renews ? renewing_turn(entrant, plan, err) : 0;
+
+	return ret ? ret : counted_turn(entrant, stream, plan->frames, err);
+}
+
+static bool renews(const struct entrant *entrant)
+{
+	return entrant->meeting.slice[0].n;
 }
 
 /* Of slices: with their share of renewing ones, for flows that send `rate` packets a second. */
-static double weigh(const struct entrant *entrant, double (*of)(const struct samples *ns),
+static double weigh(const struct entrant *entrant, double (*of)(const struct times *ns),
 		    double rate)
 {
 	double share = rate < MANY ? 1 : MANY / rate, usual = of(&entrant->ns), renewing;
 
-	if (!entrant->meeting.n)
+	if (!renews(entrant))
 		return usual;
 	renewing = of(&entrant->asking) + (of(&entrant->meeting) - of(&entrant->asking)) / MEET_SECONDS;
 	return usual + share * (renewing - usual);
@@ -141,7 +141,7 @@ static struct cell cell_of(const struct entrant *entrant, const struct entrant *
 	cell.ratio.quartile = weigh(entrant, lower_quartile, rate) / lower_quartile(&nft->ns);
 	if (entrant->frames)
 		cell.share = (double)entrant->shortened / entrant->frames;
-	if (entrant->meeting.n) {
+	if (renews(entrant)) {
 		cell.asking = least(&entrant->asking) / least(&entrant->ns);
 		cell.meeting = least(&entrant->meeting) / least(&entrant->ns);
 	}
@@ -197,7 +197,7 @@ static int measure_direction(const struct group *group, enum direction direction
 
 	for (size_t i = 0; i < group->n; i++) {
 		plans[i] = plan_of(&sites[group->who[i]], group->flows, direction);
-		entrants[i] = entrant_of(group->who[i], slice, &plans[i]);
+		entrants[i] = entrant_of(group->who[i], turn, &plans[i]);
 	}
 	snprintf(what, sizeof(what), "%s, %s, flows: %u", direction_names[direction],
 		 kind_names[group->kind], group->flows->n);

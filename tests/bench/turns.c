@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Theory: a machine has good and bad moments, which last for seconds: neighbours on the same host,
- * clocks, caches. Slices are short beside them, and in each round everybody has one: so everybody
- * meets the same moments, and what is best for each was met in a good one. The order is random, so
- * that nobody always runs behind the same neighbour's caches.
+ * Theory: a machine has good and bad moments: neighbours on the same host, clocks, caches. Some last
+ * for seconds; in each round everybody has a turn, so everybody meets the same ones. Most last for
+ * milliseconds, in which a packet costs up to half as much again: a slice must be as short, or none
+ * lies in a good moment as a whole, and what is the least of each is a matter of luck. So a turn is
+ * cut into slices. Slices with the same number are of the same flows or entries; what they would
+ * take if each were met in its best moment is what is compared. The order is random, so that nobody
+ * always runs behind the same neighbour's caches.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,14 +26,41 @@ double now_ns(void)
 	return t.tv_sec * 1e9 + t.tv_nsec;
 }
 
-double least(const struct samples *ns)
+void times_add(struct times *times, const double *ns, size_t n)
 {
-	return samples_quantile(ns, 1e-9);
+	for (size_t i = 0; i < n; i++)
+		samples_add(&times->slice[i], ns[i]);
 }
 
-double lower_quartile(const struct samples *ns)
+int times_inject(struct times *times, const struct stream *stream, unsigned int frames,
+		 struct err *err)
 {
-	return samples_quantile(ns, 0.25);
+	double ns[SLICES];
+	int ret = inject_slices(stream, frames, ns, err);
+
+	if (!ret)
+		times_add(times, ns, SLICES);
+	return ret;
+}
+
+static double mean_quantile(const struct times *times, double q)
+{
+	double sum = 0;
+	size_t n = 0;
+
+	while (n < SLICES && times->slice[n].n)
+		sum += samples_quantile(&times->slice[n++], q);
+	return n ? sum / n : 0;
+}
+
+double least(const struct times *times)
+{
+	return mean_quantile(times, 1e-9);
+}
+
+double lower_quartile(const struct times *times)
+{
+	return mean_quantile(times, 0.25);
 }
 
 static bool agrees(double ratio)
@@ -40,7 +70,7 @@ static bool agrees(double ratio)
 
 struct control control_of(const struct entrant *entrants)
 {
-	const struct samples *a = &entrants[0].ns, *b = &entrants[1].ns;
+	const struct times *a = &entrants[0].ns, *b = &entrants[1].ns;
 	struct control control = {
 		.least = least(b) / least(a),
 		.quartile = lower_quartile(b) / lower_quartile(a),
@@ -61,17 +91,14 @@ static void shuffle(size_t *order, size_t n)
 	}
 }
 
-static int slice_of(struct entrant *entrant, struct err *err)
+static int turn_of(struct entrant *entrant, struct err *err)
 {
-	double ns;
 	int ret = node_enter(&entrant->site->node, err);
 
 	if (!ret)
-		ret = entrant->slice(entrant, &ns, err);
-	if (ret)
-		return err_wrap(err, "%s", entrant->site->label);
-	samples_add(&entrant->ns, ns);
-	return 0;
+		ret = entrant->turn(entrant, err);
+	entrant->turns++;
+	return ret ? err_wrap(err, "%s", entrant->site->label) : 0;
 }
 
 static int round_of(struct entrant *entrants, size_t n, struct err *err)
@@ -81,13 +108,14 @@ static int round_of(struct entrant *entrants, size_t n, struct err *err)
 
 	shuffle(order, n);
 	for (size_t i = 0; !ret && i < n; i++)
-		ret = slice_of(&entrants[order[i]], err);
+		ret = turn_of(&entrants[order[i]], err);
 	return ret;
 }
 
-/* The first slice of all finds cold caches and answers that nobody has learned yet. */
+/* The first turn finds cold caches and answers that nobody has learned yet: it does not count. */
 static int warm_up(struct entrant *entrants, size_t n, struct err *err)
 {
+	static const struct times none;
 	int ret = 0;
 
 	for (size_t i = 0; !ret && i < n; i++)
@@ -95,8 +123,8 @@ static int warm_up(struct entrant *entrants, size_t n, struct err *err)
 	if (!ret)
 		ret = round_of(entrants, n, err);
 	for (size_t i = 0; i < n; i++) {
-		entrants[i].ns.n = entrants[i].asking.n = entrants[i].meeting.n = 0;
-		entrants[i].frames = entrants[i].shortened = 0;
+		entrants[i].ns = entrants[i].asking = entrants[i].meeting = none;
+		entrants[i].frames = entrants[i].shortened = entrants[i].turns = 0;
 	}
 	return ret;
 }
