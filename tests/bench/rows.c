@@ -8,11 +8,11 @@
 #include "kern/bpfobj.h"
 #include "lib/ctfill.h"
 #include "rows.h"
-#include "verdict.h"
+#include "results.h"
 
 #define FRAMES	      20000	/* of a turn */
 #define NODE_PORT     9000	/* of the node's own socket */
-#define PASSAGE_ROUNDS 3	/* as many: both sides are but hundredths apart */
+#define PASSAGES_TURN 5		/* times as many: both sides are but hundredths apart */
 
 #define CROWDS	      4
 #define CROWD_ENTRIES 250000
@@ -40,7 +40,7 @@ int rows_first_packets(unsigned int rounds, struct err *err)
 	ret = take_turns(entrants, 5, rounds, "first packets", err);
 	if (ret)
 		return ret;
-	say_ratios("First packets: each a new UDP flow, IPv4", entrants, 5);
+	note_ratios("First packets: each a new UDP flow, IPv4", entrants, 5);
 	judge(entrants, ratio_of(&entrants[3], &entrants[0]), 1.15, "first packets");
 	return 0;
 }
@@ -51,6 +51,17 @@ static int one_stream(struct entrant *entrant, struct err *err)
 {
 	return times_inject(&entrant->ns, entrant->what, FRAMES, err);
 }
+
+static int passages(struct entrant *entrant, struct err *err)
+{
+	int ret = 0;
+
+	for (int i = 0; !ret && i < PASSAGES_TURN; i++)
+		ret = one_stream(entrant, err);
+	return ret;
+}
+
+static const char not_ours[] = "Not ours: one UDP flow, beside the same node without programs there";
 
 /* To the node itself, through it into another network, and from there. */
 enum passage { TO_NODE, INWARD, OUTWARD, PASSAGES };
@@ -87,21 +98,21 @@ static int bare(struct entrant *entrant, struct err *err)
 {
 	int ret = set_programs(entrant->site, false, err);
 
-	return ret ? ret : one_stream(entrant, err);
+	return ret ? ret : passages(entrant, err);
 }
 
 static int idle(struct entrant *entrant, struct err *err)
 {
 	int ret = idle_attach(&entrant->site->uplink, err);
 
-	return ret ? ret : one_stream(entrant, err);
+	return ret ? ret : passages(entrant, err);
 }
 
 static int ours(struct entrant *entrant, struct err *err)
 {
 	int ret = set_programs(entrant->site, true, err);
 
-	return ret ? ret : one_stream(entrant, err);
+	return ret ? ret : passages(entrant, err);
 }
 
 /*
@@ -115,20 +126,22 @@ static int measure_passage(enum passage passage, const char *title, unsigned int
 	static int (*const turns[])(struct entrant *, struct err *) = { bare, bare, idle, ours };
 	const struct stream stream = passage_of(&sites[CTNAT], passage);
 	static struct entrant entrants[4];
+	char label[72];
 	int ret;
 
 	for (size_t i = 0; i < 4; i++)
 		entrants[i] = entrant_of(CTNAT, turns[i], &stream);
-	ret = take_turns(entrants, 4, PASSAGE_ROUNDS * rounds, title, err);
+	ret = take_turns(entrants, 4, rounds, title, err);
 	if (!ret)
 		ret = node_enter(&sites[CTNAT].node, err);
 	if (!ret)
 		ret = set_programs(&sites[CTNAT], true, err);
 	if (ret)
 		return ret;
+	note_ratio(not_ours, title, ratio_of(&entrants[3], &entrants[0]));
+	snprintf(label, sizeof(label), "%s: programs that only return", title);
+	note_ratio(not_ours, label, ratio_of(&entrants[2], &entrants[0]));
 	judge(entrants, ratio_of(&entrants[3], &entrants[0]), 1.05, "%s", title);
-	printf("      programs that only return %37.2f\n",
-	       ratio_of(&entrants[2], &entrants[0]).least);
 	return 0;
 }
 
@@ -154,7 +167,6 @@ int rows_not_ours(unsigned int rounds, struct err *err)
 
 	if (sock < 0)
 		return sock;
-	printf("\nNot ours: one UDP flow, IPv4, beside the same node without programs on its uplink\n");
 	ret = measure_passage(TO_NODE, "to a socket of the node", rounds, err);
 	if (!ret)
 		ret = measure_passage(INWARD, "through the node, in by the uplink", rounds, err);
@@ -222,6 +234,7 @@ static int measure_one_flow(struct entrant entrants[FULL_TABLE], unsigned int ro
 int rows_full_table(unsigned int rounds, struct err *err)
 {
 	static struct entrant before[FULL_TABLE], after[FULL_TABLE];
+	char title[128];
 	int ret = measure_one_flow(before, rounds, "one flow, alone", err);
 
 	if (!ret)
@@ -230,18 +243,17 @@ int rows_full_table(unsigned int rounds, struct err *err)
 		ret = measure_one_flow(after, rounds, "one flow, full table", err);
 	if (ret)
 		return ret;
-	printf("\nOne UDP flow out, IPv4, with %d other entries in %d other namespaces (%.0f MB of "
-	       "entries)   / its cost without\n",
-	       CROWDS * CROWD_ENTRIES, CROWDS, 1e-6 * CROWDS * CROWD_ENTRIES * entry_size());
+	snprintf(title, sizeof(title), "One UDP flow out, IPv4, with %d entries of %d other "
+		 "namespaces (%.0f MB), beside none", CROWDS * CROWD_ENTRIES, CROWDS,
+		 1e-6 * CROWDS * CROWD_ENTRIES * entry_size());
 	for (size_t i = 2; i < FULL_TABLE; i++) {
 		struct ratio alone = ratio_of(&before[i], &before[0]);
 		struct ratio full = ratio_of(&after[i], &after[0]);
 		struct ratio ratio = { full.least / alone.least, full.quartile / alone.quartile };
 
+		note_ratio(title, after[i].site->label, ratio);
 		if (after[i].site == &sites[CTNAT])
 			judge(after, ratio, 1.3, "ctnat, full table / alone");
-		else
-			printf("      %-56s %5.2f\n", after[i].site->label, ratio.least);
 	}
 	return 0;
 }

@@ -2,7 +2,7 @@
 #ifndef CTNAT_BENCH_ROWS_H
 #define CTNAT_BENCH_ROWS_H
 
-/* Rows of their own, each with what is required of it. Each measures, prints and judges; devices
+/* Rows of their own, each with what is required of it. Each measures, notes and judges; devices
  * are armed before and after. */
 #include "subjects.h"
 

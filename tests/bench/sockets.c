@@ -24,7 +24,7 @@
 #include "base/cleanup.h"
 #include "kern/netns.h"
 #include "sockets.h"
-#include "verdict.h"
+#include "results.h"
 
 #define UDP_SLICE   2400	/* segments */
 #define BATCH	    50		/* datagrams */
@@ -254,7 +254,7 @@ static int measure(struct sender senders[WHO], const char *title,
 	ret = take_turns(entrants, WHO, rounds, title, err);
 	if (ret)
 		return ret;
-	say_ratios(title, entrants, WHO);
+	note_ratios(title, entrants, WHO);
 	return 0;
 }
 

@@ -53,6 +53,11 @@ struct site sites[SUBJECTS];
 
 static struct node home;
 
+const char *subject_label(enum subject subject)
+{
+	return recipes[subject].label;
+}
+
 struct entrant entrant_of(enum subject subject,
 			  int (*turn)(struct entrant *entrant, struct err *err),
 			  const void *what)

@@ -21,6 +21,8 @@ enum subject {
 
 extern struct site sites[SUBJECTS];
 
+const char *subject_label(enum subject subject);
+
 /* A site for each of them, with sinks where frames arrive, and armed. $BUILD/ctnat or $CTNAT is the
  * plugin. Moves the process into namespaces. */
 int subjects_make(struct err *err);

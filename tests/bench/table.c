@@ -11,19 +11,20 @@
  * conntrack's table belongs to all namespaces, and each site's flows make it slower for all others.
  * So not all sites have many flows at the same time.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "lib/ctfill.h"
+#include "results.h"
 #include "table.h"
-#include "verdict.h"
 
 #define MANY	   100000
 #define MANY_TURN  FLOWS_NEAR		/* one packet of each flow of one of the server's ports */
 #define ONE_TURN   20000
 #define ONE_ROUNDS 3			/* as many: they wait for nothing */
-#define TAKES	   3
+#define TAKES	   3			/* of groups of which something is required */
 
 #define MEET_SECONDS 4			/* as in bpf/flow.h */
 #define FIRST_TURNS  2			/* each stream once: then both keep their step */
@@ -32,14 +33,27 @@
 enum direction { OUT, IN, DIRECTIONS };
 enum kind { UDP4, TCP4, UDP6, TCP6, KINDS };
 
-struct cell {
-	struct ratio ratio;		/* to nftables masquerade */
-	double ns;			/* least */
-	double share;			/* of packets that went the short way */
-	double asking, meeting;		/* slices that renew all in this way / those that renew none */
+/* What is said of a subject. Ratios are of the least slices; those to nftables masquerade also of the
+ * lower quartiles. */
+enum figure {
+	LEAST,
+	QUARTILE,
+	NS,		/* of a packet */
+	SHARE,		/* of packets that went the short way */
+	ASKING,		/* slices that renew all answers in this way, to those that renew none */
+	MEETING,
+	FIGURES,
 };
 
-static struct cell cells[DIRECTIONS][KINDS][2][SUBJECTS];
+struct cell {
+	double figure[FIGURES];
+};
+
+/* Of all placements, which share it. */
+typedef struct takes cell_takes[FIGURES];
+static cell_takes (*table)[KINDS][2][SUBJECTS];
+
+static double unit_ns;
 
 static const char *const direction_names[] = { "out", "in" };
 static const char *const kind_names[] = { "IPv4 UDP", "IPv4 TCP", "IPv6 UDP", "IPv6 TCP" };
@@ -135,15 +149,18 @@ static double weigh(const struct entrant *entrant, double (*of)(const struct tim
 static struct cell cell_of(const struct entrant *entrant, const struct entrant *nft)
 {
 	double rate = 1e9 / least(&nft->ns);
-	struct cell cell = { .ns = weigh(entrant, least, rate) };
+	double ns = weigh(entrant, least, rate);
+	struct cell cell = {
+		.figure[LEAST] = ns / least(&nft->ns),
+		.figure[QUARTILE] = weigh(entrant, lower_quartile, rate) / lower_quartile(&nft->ns),
+		.figure[NS] = ns,
+	};
 
-	cell.ratio.least = cell.ns / least(&nft->ns);
-	cell.ratio.quartile = weigh(entrant, lower_quartile, rate) / lower_quartile(&nft->ns);
 	if (entrant->frames)
-		cell.share = (double)entrant->shortened / entrant->frames;
+		cell.figure[SHARE] = (double)entrant->shortened / entrant->frames;
 	if (renews(entrant)) {
-		cell.asking = least(&entrant->asking) / least(&entrant->ns);
-		cell.meeting = least(&entrant->meeting) / least(&entrant->ns);
+		cell.figure[ASKING] = least(&entrant->asking) / least(&entrant->ns);
+		cell.figure[MEETING] = least(&entrant->meeting) / least(&entrant->ns);
 	}
 	return cell;
 }
@@ -151,28 +168,29 @@ static struct cell cell_of(const struct entrant *entrant, const struct entrant *
 static struct ratio beside(const struct cell *a, const struct cell *b)
 {
 	return (struct ratio){
-		.least = a->ratio.least / b->ratio.least,
-		.quartile = a->ratio.quartile / b->ratio.quartile,
+		.least = a->figure[LEAST] / b->figure[LEAST],
+		.quartile = a->figure[QUARTILE] / b->figure[QUARTILE],
 	};
 }
 
-static void judge_cells(const struct entrant *control, enum direction direction, enum kind kind,
-			bool many)
+/* `cells`: of all subjects. */
+static void judge_cells(const struct entrant *control, const struct cell *cells,
+			enum direction direction, enum kind kind, bool many)
 {
-	const struct cell *cell = cells[direction][kind][many], *ctnat = &cell[CTNAT];
+	const struct cell *ctnat = &cells[CTNAT], *nft = &cells[NFT];
 	const char *to = direction_names[direction], *of = kind_names[kind];
 	bool v4 = kind == UDP4 || kind == TCP4;
 
 	if (many) {
-		judge(control, ctnat->ratio, 0.75, "%s, %s, %d flows", to, of, MANY);
+		judge(control, beside(ctnat, nft), 0.75, "%s, %s, %d flows", to, of, MANY);
 		return;
 	}
-	judge(control, ctnat->ratio, !v4 ? 0.65 : direction == OUT ? 0.60 : 0.58,
+	judge(control, beside(ctnat, nft), !v4 ? 0.65 : direction == OUT ? 0.60 : 0.58,
 	      "%s, %s, one flow", to, of);
 	if (!v4)
 		return;
-	judge(control, beside(ctnat, &cell[WIRE]), 1.25, "%s, %s, beside the wire", to, of);
-	judge(control, beside(ctnat, &cell[ROUTING]), 1.00, "%s, %s, beside routing without NAT",
+	judge(control, beside(ctnat, &cells[WIRE]), 1.25, "%s, %s, beside the wire", to, of);
+	judge(control, beside(ctnat, &cells[ROUTING]), 1.00, "%s, %s, beside routing without NAT",
 	      to, of);
 }
 
@@ -191,6 +209,7 @@ static int measure_direction(const struct group *group, enum direction direction
 {
 	static struct entrant entrants[SUBJECTS];
 	static struct plan plans[SUBJECTS];
+	struct cell cells[SUBJECTS] = { 0 };
 	bool many = group->flows->n > 1;
 	char what[64];
 	int ret;
@@ -207,12 +226,22 @@ static int measure_direction(const struct group *group, enum direction direction
 	*decides = control_of(entrants).holds;
 	if (!*decides && !last_time)
 		return 0;
-	for (size_t i = 0; i < group->n; i++)
-		cells[direction][group->kind][many][group->who[i]] =
-			cell_of(&entrants[i], &entrants[0]);
+	for (size_t i = 0; i < group->n; i++) {
+		enum subject subject = group->who[i];
+
+		cells[subject] = cell_of(&entrants[i], &entrants[0]);
+		/* the control of those who were measured first is the one that is told */
+		if (group->who == with_many_too && subject <= NFT_AGAIN)
+			continue;
+		for (int figure = 0; figure < FIGURES; figure++)
+			takes_add(&table[direction][group->kind][many][subject][figure],
+				  cells[subject].figure[figure]);
+	}
+	if (!unit_ns)
+		unit_ns = cells[NFT].figure[NS];
 	for (size_t i = 0; i < group->n; i++) {
 		if (group->who[i] == CTNAT)
-			judge_cells(entrants, direction, group->kind, many);
+			judge_cells(entrants, cells, direction, group->kind, many);
 	}
 	return 0;
 }
@@ -221,17 +250,18 @@ static int measure_direction(const struct group *group, enum direction direction
  * where the control does not hold, the flows are opened anew. */
 static int measure_group(const struct group *group, struct err *err)
 {
+	int takes = group->who == with_many_too ? 1 : TAKES;
 	bool decided[DIRECTIONS] = { false };
 	struct site *at[SUBJECTS];
 	int ret = 0;
 
 	for (size_t i = 0; i < group->n; i++)
 		at[i] = &sites[group->who[i]];
-	for (int take = 1; take <= TAKES && !(decided[OUT] && decided[IN]); take++) {
+	for (int take = 1; take <= takes && !(decided[OUT] && decided[IN]); take++) {
 		ret = flows_open(at, group->n, group->flows, err);
 		for (int direction = 0; !ret && direction < DIRECTIONS; direction++) {
 			if (!decided[direction])
-				ret = measure_direction(group, direction, take == TAKES,
+				ret = measure_direction(group, direction, take == takes,
 							&decided[direction], err);
 		}
 		if (ret)
@@ -240,15 +270,72 @@ static int measure_group(const struct group *group, struct err *err)
 	return 0;
 }
 
+/* For those who are measured next. */
+static int forget_flows(const enum subject *group, size_t n, struct err *err)
+{
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < n; i++) {
+		ret = node_enter(&sites[group[i]].node, err);
+		if (!ret)
+			ret = ctfill_flush(err);
+	}
+	return ret;
+}
+
+int table_open(struct err *err)
+{
+	table = results_memory(DIRECTIONS * sizeof(*table), err);
+	return table ? 0 : -ENOMEM;
+}
+
+int table_measure(unsigned int rounds, bool everybody_else, struct err *err)
+{
+	int ret = 0;
+
+	for (int kind = 0; !ret && kind < KINDS; kind++) {
+		const struct flows one = { .v6 = kind >= UDP6, .tcp = kind & 1, .n = 1 };
+		const struct flows many = { .v6 = one.v6, .tcp = one.tcp, .n = MANY };
+		const struct group groups[] = {
+			{ everybody, SUBJECTS, &one, kind, ONE_ROUNDS * rounds },
+			{ with_many, 5, &many, kind, rounds },
+			{ with_many_too, 5, &many, kind, rounds },
+		};
+
+		ret = measure_group(&groups[0], err);
+		if (!ret)
+			ret = measure_group(&groups[1], err);
+		if (!ret)
+			ret = forget_flows(with_many, 5, err);
+		if (!ret && everybody_else)
+			ret = measure_group(&groups[2], err);
+	}
+	return ret;
+}
+
+double table_unit(void)
+{
+	return unit_ns;
+}
+
+/* ---- saying it ------------------------------------------------------------------------------- */
+
+static double median(enum direction direction, enum kind kind, int many, enum subject subject,
+		     enum figure figure)
+{
+	return takes_median(&table[direction][kind][many][subject][figure]);
+}
+
 static void say_row(enum direction direction, enum subject subject)
 {
-	printf("%-24s", sites[subject].label);
+	printf("%-24s", subject_label(subject));
 	for (int kind = 0; kind < KINDS; kind++) {
 		for (int many = 0; many < 2; many++) {
-			const struct cell *cell = &cells[direction][kind][many][subject];
+			double ratio = median(direction, kind, many, subject, LEAST);
 
-			if (cell->ns > 0)
-				printf("  %4.2f %4.2f", cell->ratio.least, cell->ratio.quartile);
+			if (ratio > 0)
+				printf("  %4.2f %4.2f", ratio,
+				       median(direction, kind, many, subject, QUARTILE));
 			else
 				printf("  %9s", "-");
 		}
@@ -256,7 +343,7 @@ static void say_row(enum direction direction, enum subject subject)
 	printf("\n");
 }
 
-static void say_table(enum direction direction)
+static void say_direction(enum direction direction)
 {
 	printf("\n%-24s", direction_names[direction]);
 	for (int kind = 0; kind < KINDS; kind++) {
@@ -276,74 +363,38 @@ static void say_table(enum direction direction)
 /* Which way ctnat's packets went, and what renewing costs. */
 static void say_ways(enum direction direction)
 {
-	static const char *const rows[] = { "  ctnat: short way, %", "  asking / good answers",
-					    "  meeting / good answers" };
+	static const struct {
+		const char *text;
+		enum figure figure;
+		double unit;
+	} rows[] = { { "  ctnat: short way, %", SHARE, 100 },
+		     { "  asking / good answers", ASKING, 1 },
+		     { "  meeting / good answers", MEETING, 1 } };
 
-	for (int row = 0; row < 3; row++) {
-		printf("%-24s", rows[row]);
+	for (size_t row = 0; row < 3; row++) {
+		printf("%-24s", rows[row].text);
 		for (int kind = 0; kind < KINDS; kind++) {
 			for (int many = 0; many < 2; many++) {
-				const struct cell *cell = &cells[direction][kind][many][CTNAT];
-
 				if (row && !many)
 					printf("  %9s", "");
 				else
-					printf("  %9.2f", !row ? 100 * cell->share :
-							  row == 1 ? cell->asking : cell->meeting);
+					printf("  %9.2f", rows[row].unit *
+					       median(direction, kind, many, CTNAT, rows[row].figure));
 			}
 		}
 		printf("\n");
 	}
 }
 
-/* For those who are measured next. */
-static int forget_flows(const enum subject *group, size_t n, struct err *err)
+void table_say(void)
 {
-	int ret = 0;
-
-	for (size_t i = 0; !ret && i < n; i++) {
-		ret = node_enter(&sites[group[i]].node, err);
-		if (!ret)
-			ret = ctfill_flush(err);
-	}
-	return ret;
-}
-
-int table_measure(unsigned int rounds, struct err *err)
-{
-	int ret = 0;
-
-	for (int kind = 0; !ret && kind < KINDS; kind++) {
-		const struct flows one = { .v6 = kind >= UDP6, .tcp = kind & 1, .n = 1 };
-		const struct flows many = { .v6 = one.v6, .tcp = one.tcp, .n = MANY };
-		const struct group groups[] = {
-			{ everybody, SUBJECTS, &one, kind, ONE_ROUNDS * rounds },
-			{ with_many, 5, &many, kind, rounds },
-			{ with_many_too, 5, &many, kind, rounds },
-		};
-
-		ret = measure_group(&groups[0], err);
-		if (!ret)
-			ret = measure_group(&groups[1], err);
-		if (!ret)
-			ret = forget_flows(with_many, 5, err);
-		if (!ret)
-			ret = measure_group(&groups[2], err);
-	}
-	if (ret)
-		return ret;
-	printf("\nEach figure: ratio to nftables masquerade of the least slice, and of the lower "
-	       "quartile; all frames arrived.\n%d flows send together as fast as nftables "
-	       "masquerade carries them; so 1 of %.0f packets renews\nits flow's answer (IPv4 UDP "
-	       "out).\n", MANY, 1e9 / cells[OUT][UDP4][1][NFT].ns / MANY);
+	printf("\nEach figure: ratio to nftables masquerade of the least slices, and of the lower "
+	       "quartiles;\nthe median of %d placements; all frames arrived. %d flows send together as "
+	       "fast as nftables\nmasquerade carries them; so 1 of %.0f packets renews its flow's "
+	       "answer (IPv4 UDP out).\n", PLACEMENTS, MANY,
+	       1e9 / median(OUT, UDP4, 1, NFT, NS) / MANY);
 	for (int direction = 0; direction < DIRECTIONS; direction++) {
-		say_table(direction);
+		say_direction(direction);
 		say_ways(direction);
 	}
-	return 0;
-}
-
-double table_unit(void)
-{
-	return cells[OUT][UDP4][0][NFT].ns;
 }
