@@ -133,6 +133,7 @@ void judge(const struct entrant *entrants, struct ratio ratio, double limit, con
 	takes_add(&demand->controls, control.by_quartile ? control.quartile : control.least);
 	if (control.holds)
 		takes_add(&demand->holding, value);
+	fprintf(stderr, "  %-48s %5.3f%s\n", what, value, control.holds ? "" : " (decides nothing)");
 }
 
 static void say_rows(void)
