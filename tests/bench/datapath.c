@@ -93,8 +93,10 @@ static enum verdict bench(unsigned int rounds)
 	}
 	for (int i = 0; i < PLACEMENTS; i++) {
 		fprintf(stderr, "placement %d of %d\n", i + 1, PLACEMENTS);
-		if (measure_in_child(rounds, i))
+		if (measure_in_child(rounds, i)) {
+			fprintf(stderr, "bench: placement %d could not be measured\n", i + 1);
 			return VERDICT_FAILED;
+		}
 	}
 	table_say();
 	return results_say();
