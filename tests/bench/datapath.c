@@ -30,7 +30,6 @@
 #include "table.h"
 
 #define ROUNDS_DEFAULT 8		/* of each placement */
-#define CHEAP	       3		/* times as many of what waits for nothing */
 
 /* The last CPU: interrupts prefer the first. */
 static void choose_cpu(void)

@@ -33,21 +33,13 @@ void takes_add(struct takes *takes, double value)
 		takes->value[takes->n++] = value;
 }
 
-static int compare(const void *a, const void *b)
-{
-	const double *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
 double takes_median(const struct takes *takes)
 {
-	struct takes sorted = *takes;
+	struct samples samples = { 0 };
 
-	if (!sorted.n)
-		return 0;
-	qsort(sorted.value, sorted.n, sizeof(sorted.value[0]), compare);
-	return sorted.value[sorted.n / 2];
+	for (unsigned int i = 0; i < takes->n; i++)
+		samples_add(&samples, takes->value[i]);
+	return samples_quantile(&samples, 0.51);	/* of two the greater */
 }
 
 void *results_memory(size_t size, struct err *err)

@@ -7,12 +7,12 @@
 #include "base/cleanup.h"
 #include "kern/bpfobj.h"
 #include "lib/ctfill.h"
-#include "rows.h"
 #include "results.h"
+#include "rows.h"
 
 #define FRAMES	      20000	/* of a turn */
 #define NODE_PORT     9000	/* of the node's own socket */
-#define PASSAGES_TURN 5		/* times as many: both sides are but hundredths apart */
+#define PASSAGE_TURNS 5	/* in one: both sides are but hundredths apart */
 
 #define CROWDS	      4
 #define CROWD_ENTRIES 250000
@@ -56,7 +56,7 @@ static int passages(struct entrant *entrant, struct err *err)
 {
 	int ret = 0;
 
-	for (int i = 0; !ret && i < PASSAGES_TURN; i++)
+	for (int i = 0; !ret && i < PASSAGE_TURNS; i++)
 		ret = one_stream(entrant, err);
 	return ret;
 }

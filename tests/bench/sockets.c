@@ -23,8 +23,8 @@
 #include "base/addr.h"
 #include "base/cleanup.h"
 #include "kern/netns.h"
-#include "sockets.h"
 #include "results.h"
+#include "sockets.h"
 
 #define UDP_SLICE   2400	/* segments */
 #define BATCH	    50		/* datagrams */

@@ -23,7 +23,6 @@
 #define MANY	   100000
 #define MANY_TURN  FLOWS_NEAR		/* one packet of each flow of one of the server's ports */
 #define ONE_TURN   20000
-#define ONE_ROUNDS 3			/* as many: they wait for nothing */
 #define TAKES	   3			/* of groups of which something is required */
 
 #define MEET_SECONDS 4			/* as in bpf/flow.h */
@@ -200,6 +199,7 @@ struct group {
 	const struct flows *flows;
 	enum kind kind;
 	unsigned int rounds;
+	bool required;		/* something is, of ctnat, who is among them */
 };
 
 /* The flows are open. *decides: the control holds. If it does not, this is no result, but for the
@@ -231,7 +231,7 @@ static int measure_direction(const struct group *group, enum direction direction
 
 		cells[subject] = cell_of(&entrants[i], &entrants[0]);
 		/* the control of those who were measured first is the one that is told */
-		if (group->who == with_many_too && subject <= NFT_AGAIN)
+		if (!group->required && subject <= NFT_AGAIN)
 			continue;
 		for (int figure = 0; figure < FIGURES; figure++)
 			takes_add(&table[direction][group->kind][many][subject][figure],
@@ -239,10 +239,8 @@ static int measure_direction(const struct group *group, enum direction direction
 	}
 	if (!unit_ns)
 		unit_ns = cells[NFT].figure[NS];
-	for (size_t i = 0; i < group->n; i++) {
-		if (group->who[i] == CTNAT)
-			judge_cells(entrants, cells, direction, group->kind, many);
-	}
+	if (group->required)
+		judge_cells(entrants, cells, direction, group->kind, many);
 	return 0;
 }
 
@@ -250,7 +248,7 @@ static int measure_direction(const struct group *group, enum direction direction
  * where the control does not hold, the flows are opened anew. */
 static int measure_group(const struct group *group, struct err *err)
 {
-	int takes = group->who == with_many_too ? 1 : TAKES;
+	int takes = group->required ? TAKES : 1;
 	bool decided[DIRECTIONS] = { false };
 	struct site *at[SUBJECTS];
 	int ret = 0;
@@ -297,9 +295,9 @@ int table_measure(unsigned int rounds, bool everybody_else, struct err *err)
 		const struct flows one = { .v6 = kind >= UDP6, .tcp = kind & 1, .n = 1 };
 		const struct flows many = { .v6 = one.v6, .tcp = one.tcp, .n = MANY };
 		const struct group groups[] = {
-			{ everybody, SUBJECTS, &one, kind, ONE_ROUNDS * rounds },
-			{ with_many, 5, &many, kind, rounds },
-			{ with_many_too, 5, &many, kind, rounds },
+			{ everybody, SUBJECTS, &one, kind, CHEAP * rounds, true },
+			{ with_many, 5, &many, kind, rounds, true },
+			{ with_many_too, 5, &many, kind, rounds, false },
 		};
 
 		ret = measure_group(&groups[0], err);
