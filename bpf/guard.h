@@ -25,8 +25,8 @@ static __always_inline void *net_bytes(struct __sk_buff *ctx, __u32 at, __u32 le
 
 	if (!kernel_cast)
 		return NULL;
-	skb = kernel_skb(ctx);
-	off = skb->network_header - (__u32)(skb->data - skb->head);
+	skb = bpf_cast_to_kern_ctx(ctx);
+	off = (__u32)skb->network_header - skb->mac_header;	/* the frame begins at `data` */
 	if (off > 64 || data + off + at + len > end)
 		return NULL;
 	return data + off + at;
@@ -39,10 +39,15 @@ static __always_inline bool is_strangers(struct __sk_buff *skb)
 	__u32 at = skb->protocol == bpf_htons(ETH_P_IP) ?
 			   offsetof(struct iphdr, saddr) + sizeof(__be32) :
 			   offsetof(struct ipv6hdr, saddr) + sizeof(struct in6_addr);
-	struct pod_bloom *bloom = bpf_map_lookup_elem(&pod_bloom, &(__u32){ 0 });
 	const __be16 *last = net_bytes(skb, at - sizeof(*last), sizeof(*last));
+	struct pod_bloom *bloom;
+	__u16 end;
 
-	return bloom && last && !has_bit(bloom->bits, bpf_ntohs(*last));
+	if (!last)
+		return false;
+	end = bpf_ntohs(*last);
+	bloom = bpf_map_lookup_elem(&pod_bloom, &(__u32){ 0 });
+	return bloom && !has_bit(bloom->bits, end);
 }
 
 static __noinline enum reason judge_leaving(struct __sk_buff *skb)

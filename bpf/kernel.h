@@ -70,8 +70,7 @@ struct sk_buff {
 	unsigned long _skb_refdst;	/* a pointer, with a flag in its last bit */
 	unsigned long _nfct;		/* a pointer, with ip_conntrack_info in the last three */
 	__u8 ip_summed : 2;
-	__u16 network_header;		/* from `head` */
-	unsigned char *head, *data;
+	__u16 network_header, mac_header;	/* from `head` */
 };
 
 #pragma clang attribute pop
@@ -82,9 +81,13 @@ struct sk_buff {
 
 #define RTAX_MTU_INDEX	1	/* RTAX_MTU - 1: linux/rtnetlink.h wants the libc */
 
-/* Any address as one of the kernel's types, at no cost; so the context, which *is* the sk_buff. 6.2
- * and newer: `kernel_cast` says so. */
+/*
+ * Any address as one of the kernel's types, and a program's context as the sk_buff that it is, at
+ * no cost. 6.2 and newer: `kernel_cast` says so. What the sk_buff itself has is a plain load then;
+ * of any other address the kernel checks first whether it is its own, which takes 40 bytes of code.
+ */
 extern void *bpf_rdonly_cast(const void *address, __u32 type) __ksym __weak;
+extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
 
 /* A field of the kernel's: a load where the verifier knows what the pointer is, a call before. */
 #define LOAD(pointer, field)                                                                      \
@@ -103,7 +106,7 @@ extern void *bpf_rdonly_cast(const void *address, __u32 type) __ksym __weak;
 
 static __always_inline struct sk_buff *kernel_skb(struct __sk_buff *ctx)
 {
-	return AS(struct sk_buff, ctx);
+	return kernel_cast ? bpf_cast_to_kern_ctx(ctx) : (void *)ctx;
 }
 
 /* Those that packets on their way through the node may meet. */
@@ -123,7 +126,7 @@ static __always_inline __u8 checksum_kind(struct __sk_buff *ctx)
 		skb = (const void *)ctx;
 		return BPF_CORE_READ_BITFIELD_PROBED(skb, ip_summed);
 	}
-	skb = kernel_skb(ctx);
+	skb = bpf_cast_to_kern_ctx(ctx);
 	return BPF_CORE_READ_BITFIELD(skb, ip_summed);
 }
 
@@ -146,7 +149,7 @@ static __always_inline bool has_ipsec(struct __sk_buff *ctx)
 
 	if (!kernel_cast)
 		return false;
-	skb = kernel_skb(ctx);
+	skb = bpf_cast_to_kern_ctx(ctx);
 	net = skb->dev->nd_net.net;
 	return ipsec_policies(net);
 }
