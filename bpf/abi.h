@@ -22,7 +22,7 @@
 
 #define ABI_RECORDS	1
 #ifndef ABI_DATAPATH		/* tests build the plugin as later versions of itself, too */
-#define ABI_DATAPATH	2
+#define ABI_DATAPATH	3
 #endif
 
 #define CONTAINER_ID_MAX	128	/* with the NUL; runtimes use 64 hex digits */
@@ -230,13 +230,11 @@ struct flow {			/* two cache lines: what tells whether, and what tells how */
 #define FLOW_WAYS	8	/* a flow may lie in any place of its set */
 
 struct flow_set {
-	struct flow flow[FLOW_WAYS];
-};
-
-/* flow_tags: number of a set -> what may lie in its places. */
-union flow_tags {
-	__u8 tag[FLOW_WAYS];	/* bits of the flow's hash; 0: free */
-	__u64 all;
+	union {				/* what may lie in the places */
+		__u8 tag[FLOW_WAYS];	/* bits of the flow's hash; 0: free */
+		__u64 tags;
+	};
+	struct flow flow[FLOW_WAYS] __attribute__((aligned(64)));
 };
 
 /*
@@ -260,6 +258,13 @@ struct guard_watch {
 	__u32 seen;		/* of the last that it did */
 	__u32 checked4;		/* when what pods leave with was last found to be the node's */
 	__u32 checked6;
+};
+
+#define EPOCHS 4096	/* power of two */
+
+/* epochs: one entry, mmapable: device -> counts up when what is known of it is void. */
+struct epochs {
+	__u32 of[EPOCHS];	/* ifindex % EPOCHS; devices share one, which costs a detour */
 };
 
 /* Words of __sk_buff's cb[] after a dry run that would insert an entry (bpf/flow.h). */
@@ -322,6 +327,5 @@ struct sysctl_value {
 #define SYSCTLS_MAX	256
 #define FLOW_SETS	32768	/* power of two; of FLOW_WAYS answers, one for a flow's direction */
 #define GUARDS		64	/* power of two */
-#define EPOCHS		4096	/* power of two; devices share one, which costs a detour */
 
 #endif

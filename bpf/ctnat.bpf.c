@@ -26,7 +26,7 @@
 
 /* enum datapath_level, set before loading. */
 const volatile __u32 level = LEVEL_FULL;
-/* Jiffies a second of the kernel, and whether it has bpf_rdonly_cast() (6.2); set likewise. */
+/* Jiffies a second of the kernel, and whether it has the casts of kernel.h (6.2); set likewise. */
 const volatile __u32 hz = 250;
 const volatile __u8 kernel_cast;
 /* Whether the CPU lets loads overtake each other (not x86); set likewise. */
@@ -56,20 +56,10 @@ const volatile __u8 dry_run;
 #include "short.h"
 #include "stats.h"
 
-/* A plain packet takes the short way, or is parsed: *pkt, if *known. (A function of its own, so
- * that its frame is gone when conntrack is asked.) */
-static __noinline enum reason pods_short_way(struct __sk_buff *skb, struct pkt *pkt, bool *known)
+/* A function of its own: its frame is gone when conntrack is asked. */
+static __noinline enum reason pods_short_way(struct __sk_buff *skb, const struct config *cfg)
 {
-	enum reason reason = GO_ON;
-	struct plain plain;
-	__u64 hash;
-
-	*known = arrives_plain(skb, &plain, &hash);
-	if (*known)
-		reason = take_short_way(skb, &plain, hash);
-	if (*known && reason >= GO_ON)
-		pkt_of_plain(&plain, pkt);
-	return reason;
+	return take_short_way(skb, cfg);
 }
 
 /* A flow that conntrack does not know, as far as anybody can tell. GO_ON: never. */
@@ -115,11 +105,18 @@ static __always_inline enum reason judge_flow(struct __sk_buff *skb, const struc
 	return opened == REASON_PASS_RACED ? open_flow(skb, cfg, pkt, pod) : opened;
 }
 
-/* Whatever else a pod sends. */
+/* What a pod sends and the stack gets; a function of its own likewise. */
 static __noinline enum reason parse_pods(struct __sk_buff *skb, struct pkt *pkt)
 {
-	enum reason reason = judge_frame(skb);
+	struct flow_key key;
+	struct plain plain;
+	enum reason reason;
 
+	if (!foreign(skb) && parse_plain(skb, &plain, &key)) {
+		pkt_of_plain(&plain, &key, pkt);
+		return GO_ON;
+	}
+	reason = judge_frame(skb);
 	if (reason == GO_ON && !parse(skb, pkt))
 		reason = REASON_PASS_MALFORMED;
 	return reason;
@@ -147,16 +144,16 @@ int ctnat_from_pod(struct __sk_buff *skb)
 {
 	struct config *cfg = get_config();
 	enum reason reason = GO_ON;
-	bool known = false, unheard_of;
+	bool unheard_of;
 	struct pkt pkt;
 
 	if (!cfg)
 		return TC_ACT_UNSPEC;
 	if (cfg->short_way != SHORT_OFF)
-		reason = pods_short_way(skb, &pkt, &known);
+		reason = pods_short_way(skb, cfg);
 	unheard_of = reason == GO_ON_NEW;
 	if (reason >= GO_ON)
-		reason = known ? GO_ON : parse_pods(skb, &pkt);
+		reason = parse_pods(skb, &pkt);
 	if (reason == GO_ON)
 		reason = judge_pods(skb, cfg, &pkt, unheard_of);
 	return leave(skb, reason);
@@ -194,16 +191,25 @@ static __always_inline enum reason from_uplink(enum reason reason)
 SEC("tc")
 int ctnat_from_uplink(struct __sk_buff *skb)
 {
-	enum reason reason = GO_ON;
-	struct plain plain;
-	__u64 hash;
+	enum reason reason = take_short_way(skb, NULL);
 
-	if (arrives_plain(skb, &plain, &hash)) {
-		reason = take_short_way(skb, &plain, hash);
-		if (reason >= GO_ON)
-			reason = follow_in(skb, &plain);
-	}
+	if (reason >= GO_ON)
+		reason = follow_in(skb);
 	return leave(skb, from_uplink(reason));
+}
+
+/* Of what ingress told, the guard's part. */
+static __always_inline enum reason heed(struct __sk_buff *skb, __u16 told, enum reason reason)
+{
+	if (told == TOLD_OPENED)
+		guard_heard(skb->ifindex);
+	if (reason >= REASON_DROP_FIRST)
+		return reason;
+	if (told == TOLD_OPENED)
+		return admit(skb, reason);
+	if (told == TOLD_ASKED)
+		learn(skb, false);
+	return reason;
 }
 
 SEC("tc")
@@ -214,12 +220,8 @@ int ctnat_to_uplink(struct __sk_buff *skb)
 
 	if (is_ip(skb) && !is_strangers(skb))
 		reason = judge_leaving(skb);
-	if (told == TOLD_OPENED)
-		guard_heard(skb->ifindex);
-	if (told == TOLD_OPENED && reason < REASON_DROP_FIRST)
-		reason = admit(skb, reason);
-	else if (told == TOLD_ASKED && reason < REASON_DROP_FIRST)
-		learn(skb, false);
+	if (told)
+		reason = heed(skb, told, reason);
 	return leave(skb, reason);
 }
 

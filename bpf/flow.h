@@ -45,9 +45,9 @@
  * `flows` is an array of small sets, and the hash is our own, because on this path a call is what
  * costs most: a look-up in a hash map makes two. A flow may lie in any place of its set: in its
  * own, if that was free, or in one that was, or whose second was over; if there is none, it has to
- * do without an answer. What costs next is memory that no cache holds: `flow_tags` has some bits of
- * each place's hash, so that a new flow touches none of it. A tag is a hint; what lies there is
- * judged by its key.
+ * do without an answer. What costs next is memory that no cache holds: a set begins with tags, some
+ * bits of the hash of what lies in each place, so that a new flow touches but those. A tag is a
+ * hint; what lies there is judged by its key.
  *
  * One CPU at a time writes a place: it makes `version` odd, and even again when it is done. A
  * reader looks at it before and after: a packet that was rewritten by halves of two answers is
@@ -61,8 +61,6 @@
 
 /* When a flow that leaves by the wire met the stack so long ago, its next renewal does again. */
 #define MEET_SECONDS	4
-
-#define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
 
 static __always_inline __u32 jiffies_now(void)
 {
@@ -79,48 +77,54 @@ static __always_inline __u8 flow_proto(const struct flow_key *key)
 	return key->arrival & ~ARRIVAL_V4;
 }
 
-/* A key's words. Of IPv4 keys, which say so in the last one, only four differ. */
+/*
+ * What a flow is known by, wherever that lies: in a key, or in the headers of a packet, which so
+ * needs no key made of it. Of an address the last word is pointed at: of IPv4's, all that differ.
+ * Of IPv6's the other three lie in front of it, and the source in front of the destination.
+ */
+struct flow_id {
+	const __u32 *src, *dst;
+	__u32 ports, arrival;	/* as in struct flow_key */
+};
+
+static __always_inline struct flow_id id_of(const struct flow_key *key)
+{
+	return (struct flow_id){ .src = (const void *)&key->src.byte[12],
+				 .dst = (const void *)&key->dst.byte[12],
+				 .ports = key->ports,
+				 .arrival = key->arrival };
+}
+
+/* A key's words. */
 enum key_word { KEY_SRC4 = 3, KEY_DST4 = 7, KEY_PORTS, KEY_ARRIVAL, KEY_WORDS };
 
 _Static_assert(sizeof(struct flow_key) == KEY_WORDS * sizeof(__u32), "ten words");
 
-static __always_inline __u64 hash_pair(const __u32 *key, int a, int b)
+static __always_inline __u64 hash_pair(__u32 a, __u32 b, int word_a, int word_b)
 {
-	return (__u64)(key[a] + flow_seed[a]) * (key[b] + flow_seed[b]);
+	return (__u64)(a + flow_seed[word_a]) * (b + flow_seed[word_b]);
 }
 
-/* NH (RFC 4418, 5.2.1), with a secret of each load's own: nobody can choose flows that meet. */
-static __always_inline __u64 hash_end(const struct flow_key *key, __u64 hash)
+/* NH (RFC 4418, 5.2.1), with a secret of each load's own: nobody can choose flows that meet. Here
+ * and below v4 is a constant wherever it matters what things cost. */
+static __always_inline __u64 flow_hash(const struct flow_id *id, bool v4)
 {
-	hash += hash_pair((const void *)key, KEY_PORTS, KEY_ARRIVAL);
-	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15;
-}
+	__u64 hash = hash_pair(id->ports, id->arrival, KEY_PORTS, KEY_ARRIVAL);
+	const __u32 *word = id->src - KEY_SRC4;
 
-static __always_inline __u64 hash_v4(const struct flow_key *key)
-{
-	return hash_end(key, hash_pair((const void *)key, KEY_SRC4, KEY_DST4));
-}
-
-static __always_inline __u64 hash_v6(const struct flow_key *key)
-{
-	__u64 hash = 0;
-
+	if (v4) {
+		hash += hash_pair(*id->src, *id->dst, KEY_SRC4, KEY_DST4);
+	} else {
 #pragma unroll
-	for (int i = 0; i < KEY_PORTS; i += 2)
-		hash += hash_pair((const void *)key, i, i + 1);
-	barrier_var(hash);	/* or registers run out */
-	return hash_end(key, hash);
-}
-
-static __always_inline __u64 flow_hash(const struct flow_key *key)
-{
-	return key->arrival & ARRIVAL_V4 ? hash_v4(key) : hash_v6(key);
+		for (int i = 0; i < KEY_PORTS; i += 2)
+			hash += hash_pair(word[i], word[i + 1], i, i + 1);
+	}
+	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15;
 }
 
 /* Where a flow may lie, and the tag that it has there. */
 struct flow_home {
 	struct flow_set *set;
-	union flow_tags *tags;
 	__u8 tag;		/* never 0: that is a free place */
 	__u8 own;		/* the place that it takes if that is free: looked at first */
 };
@@ -132,20 +136,27 @@ static __always_inline bool flow_home(__u64 hash, struct flow_home *home)
 	_Static_assert(FLOW_SETS == 1 << 15, "the index has 15 bits");
 	home->tag = hash >> 40 | 1;
 	home->own = hash >> 37 & (FLOW_WAYS - 1);
-	home->tags = bpf_map_lookup_elem(&flow_tags, &index);
 	home->set = bpf_map_lookup_elem(&flows, &index);
-	return home->tags && home->set;
+	return home->set;
+}
+
+static __always_inline bool is_key_of(const struct flow_key *key, const struct flow_id *id, bool v4)
+{
+	const __u64 *addrs = (const void *)(id->src - KEY_SRC4), *own = (const void *)key;
+	const __u32 *word = (const void *)key;
+	__u32 rest = (word[KEY_PORTS] ^ id->ports) | (word[KEY_ARRIVAL] ^ id->arrival);
+
+	if (v4)
+		return !((word[KEY_SRC4] ^ *id->src) | (word[KEY_DST4] ^ *id->dst) | rest);
+	return !((own[0] ^ addrs[0]) | (own[1] ^ addrs[1]) | (own[2] ^ addrs[2]) |
+		 (own[3] ^ addrs[3]) | rest);
 }
 
 static __always_inline bool same_key(const struct flow_key *a, const struct flow_key *b)
 {
-	const __u32 *v = (const void *)a, *w = (const void *)b;
-	const __u64 *x = (const void *)a, *y = (const void *)b;
+	const struct flow_id id = id_of(b);
 
-	if (b->arrival & ARRIVAL_V4)
-		return !((v[KEY_SRC4] ^ w[KEY_SRC4]) | (v[KEY_DST4] ^ w[KEY_DST4]) |
-			 (v[KEY_PORTS] ^ w[KEY_PORTS]) | (v[KEY_ARRIVAL] ^ w[KEY_ARRIVAL]));
-	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
+	return is_key_of(a, &id, b->arrival & ARRIVAL_V4);
 }
 
 #define EACH_TAG 0x0101010101010101ull	/* one bit of each tag */
@@ -178,24 +189,24 @@ static __always_inline __u32 flow_version(struct flow *flow)
 }
 
 /* *version: from before the key was read. */
-static __always_inline struct flow *flow_in(const struct flow_home *home,
-					    const struct flow_key *key, __u32 *version)
+static __always_inline struct flow *flow_in(const struct flow_home *home, const struct flow_id *id,
+					    bool v4, __u32 *version)
 {
-	__u64 matches = tag_matches(READ_ONCE(home->tags->all), home->tag);
+	__u64 matches = tag_matches(READ_ONCE(home->set->tags), home->tag);
 	struct flow *flow;
 
 	if (!matches)
 		return NULL;
 	flow = first_place(home->set, matches);
 	*version = flow_version(flow);
-	if (same_key(&flow->key, key))
+	if (is_key_of(&flow->key, id, v4))
 		return flow;
 	matches &= matches - 1;		/* two tags may be the same; three are too rare to care */
 	if (!matches)
 		return NULL;
 	flow = first_place(home->set, matches);
 	*version = flow_version(flow);
-	return same_key(&flow->key, key) ? flow : NULL;
+	return is_key_of(&flow->key, id, v4) ? flow : NULL;
 }
 
 /*
@@ -203,34 +214,42 @@ static __always_inline struct flow *flow_in(const struct flow_home *home,
  * The flow's own place is looked at first, and by a branch: of flows that are known the CPU
  * foretells it, and waits for both at once, the tag and what it is the tag of.
  */
-static __always_inline struct flow *flow_read(const struct flow_key *key, __u64 hash,
-					      __u32 *version)
+static __always_inline struct flow *flow_read(const struct flow_id *id, bool v4, __u32 *version)
 {
 	struct flow_home home;
 	struct flow *flow;
 
-	if (!flow_home(hash, &home))
+	if (!flow_home(flow_hash(id, v4), &home))
 		return NULL;
 	flow = &home.set->flow[home.own];
-	if (READ_ONCE(home.tags->tag[home.own]) == home.tag) {
+	if (READ_ONCE(home.set->tag[home.own]) == home.tag) {
 		*version = flow_version(flow);
-		if (same_key(&flow->key, key))
+		if (is_key_of(&flow->key, id, v4))
 			return flow;
 	}
-	return flow_in(&home, key, version);
+	return flow_in(&home, id, v4, version);
+}
+
+/* What is done once for many packets finds a flow by its key. *home: where it is or may be. */
+static __always_inline struct flow *flow_seek(const struct flow_key *key, struct flow_home *home)
+{
+	const struct flow_id id = id_of(key);
+	bool v4 = key->arrival & ARRIVAL_V4;
+	__u32 version;
+
+	return flow_home(flow_hash(&id, v4), home) ? flow_in(home, &id, v4, &version) : NULL;
 }
 
 static __always_inline struct flow *flow_find(const struct flow_key *key)
 {
 	struct flow_home home;
-	__u32 version;
 
-	return flow_home(flow_hash(key), &home) ? flow_in(&home, key, &version) : NULL;
+	return flow_seek(key, &home);
 }
 
 static __always_inline __u8 *tag_of(const struct flow_home *home, const struct flow *place)
 {
-	return &home->tags->tag[(place - home->set->flow) & (FLOW_WAYS - 1)];
+	return &home->set->tag[(place - home->set->flow) & (FLOW_WAYS - 1)];
 }
 
 /* Within its second: not after it, nor, as the clock wraps, ages before it. */
@@ -256,19 +275,15 @@ static __always_inline void flow_release(struct flow *place)
 	__sync_val_compare_and_swap(&place->version, version, version + 1);
 }
 
-/* The place where the flow is, or else one whose answer is over, or NULL. */
-static __always_inline struct flow *flow_place(const struct flow_home *home,
-					       const struct flow_key *key)
+/* A place whose answer is over, or NULL. */
+static __always_inline struct flow *flow_unused(const struct flow_home *home)
 {
-	__u32 now = jiffies_now(), version;
-	struct flow *flow = flow_in(home, key, &version);
+	__u32 now = jiffies_now();
 	__u64 unused;
 
-	if (flow)
-		return flow;
-	if (!READ_ONCE(home->tags->tag[home->own]))
+	if (!READ_ONCE(home->set->tag[home->own]))
 		return &home->set->flow[home->own];
-	unused = tag_matches(READ_ONCE(home->tags->all), 0);
+	unused = tag_matches(READ_ONCE(home->set->tags), 0);
 	if (unused)
 		return first_place(home->set, unused);
 	for (int i = 0; i < FLOW_WAYS; i++) {
@@ -282,12 +297,13 @@ static __always_inline struct flow *flow_place(const struct flow_home *home,
  * none, or another CPU writes there just now; the next packet will see to it. */
 static __always_inline struct flow *flow_take(const struct flow_key *key)
 {
-	struct flow_home home;
-	struct flow *place;
+	struct flow_home home = { 0 };
+	struct flow *place = flow_seek(key, &home);
 
-	if (!flow_home(flow_hash(key), &home))
+	if (!home.set)
 		return NULL;
-	place = flow_place(&home, key);
+	if (!place)
+		place = flow_unused(&home);
 	if (!place || !flow_claim(place))
 		return NULL;
 	place->key = *key;
@@ -300,11 +316,8 @@ __noinline int flow_delete(const struct flow_key *key)
 {
 	struct flow_home home;
 	struct flow *flow;
-	__u32 version;
 
-	if (!key || !flow_home(flow_hash(key), &home))
-		return -1;
-	flow = flow_in(&home, key, &version);
+	flow = key ? flow_seek(key, &home) : NULL;
 	if (!flow || !flow_claim(flow))
 		return -1;
 	if (same_key(&flow->key, key)) {
@@ -313,14 +326,6 @@ __noinline int flow_delete(const struct flow_key *key)
 	}
 	flow_release(flow);
 	return 0;
-}
-
-static __always_inline __u32 epoch_of(__u32 ifindex)
-{
-	__u32 key = ifindex % EPOCHS;
-	__u32 *epoch = bpf_map_lookup_elem(&epochs, &key);
-
-	return epoch ? READ_ONCE(*epoch) : 0;
 }
 
 /* Of what is known of packets that come by `in`, whichever way they leave. */
@@ -333,6 +338,16 @@ static __always_inline __u32 generation_of(const struct config *cfg, __u32 in)
 static __always_inline bool is_current(const struct flow *flow, __u32 generation)
 {
 	return flow->generation == generation + (flow->ifindex ? epoch_of(flow->ifindex) : 0);
+}
+
+/* Both at once, for each packet, of an answer that names a way. */
+static __always_inline bool is_ways_current(const struct flow *flow, const struct config *cfg,
+					    __u32 in)
+{
+	const struct epochs *epochs = get_epochs();
+
+	return epochs && flow->generation == READ_ONCE(cfg->generation) + epoch_in(epochs, in) +
+						     epoch_in(epochs, flow->ifindex);
 }
 
 /* SYN, FIN, RST, or an entry that we end: both directions are the stack's again. An answer "stack"

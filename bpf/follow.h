@@ -127,29 +127,33 @@ static __noinline enum reason follow_out(struct __sk_buff *skb, const struct con
 }
 
 /* The same for what comes from an uplink. */
-static __noinline enum reason follow_in(struct __sk_buff *skb, const struct plain *plain)
+static __noinline enum reason follow_in(struct __sk_buff *skb)
 {
-	struct ct_key key = key_of_arrival(&plain->key);
 	struct config *cfg = get_config();
 	enum reason reason = GO_ON;
+	struct flow_key came;
+	struct plain plain;
 	struct nf_conn *ct;
+	struct ct_key key;
 	__u32 generation;
 	__u8 dir;
 
-	if (!cfg || cfg->short_way == SHORT_OFF)
+	if (!cfg || cfg->short_way == SHORT_OFF || foreign(skb) ||
+	    !parse_plain(skb, &plain, &came))
 		return GO_ON;
 	generation = generation_of(cfg, skb->ifindex);
-	if (!is_data_segment(plain->tcp_flags)) {
-		flow_forget(skb, &plain->key);
+	if (!is_data_segment(plain.tcp_flags)) {
+		flow_forget(skb, &came);
 		return GO_ON;
 	}
+	key = key_of_arrival(&came);
 	ct = ct_lookup(skb, &key, &dir);
 	if (!ct)
 		return GO_ON;
 	if (is_unanswered(ct, key.proto) && !(ct->status & IPS_NAT_MASK) &&
-	    !bpf_map_lookup_elem(&pods, &plain->key.dst))
-		note_stack(cfg, &plain->key, generation);	/* the node's own, or in transit */
-	else if (note_asked(skb, cfg, &plain->key, generation, ct) == REASON_PASS_ASKED)
+	    !bpf_map_lookup_elem(&pods, &came.dst))
+		note_stack(cfg, &came, generation);	/* the node's own, or in transit */
+	else if (note_asked(skb, cfg, &came, generation, ct) == REASON_PASS_ASKED)
 		reason = REASON_PASS_ASKED;
 	bpf_ct_release(ct);
 	return reason;

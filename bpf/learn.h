@@ -11,11 +11,12 @@
 
 /* A packet as it leaves, with all that is needed to say how it did. */
 struct leaving {
-	struct plain plain;
+	struct flow_key key;
 	__u32 in;		/* where it came from */
 	__u32 generation;	/* of `in`; with `out`'s epoch that of an answer */
 	__u32 out_epoch;
 	bool to_pod;
+	bool bare_ack;
 	bool fixed;		/* its entry has time-outs of its own */
 	bool ended;		/* we ended its entry: the next packet opens it again */
 };
@@ -70,7 +71,7 @@ static __always_inline bool is_misplaced(__u32 out, const struct addr *src)
  */
 static __always_inline bool is_bare_ack(const struct __sk_buff *skb, const struct plain *plain)
 {
-	return flow_proto(&plain->key) == IPPROTO_TCP && skb->len == ETH_HLEN + plain->headers;
+	return plain->proto == IPPROTO_TCP && skb->len == ETH_HLEN + headers_of(plain);
 }
 
 /*
@@ -81,7 +82,7 @@ static __always_inline bool is_bare_ack(const struct __sk_buff *skb, const struc
 static __noinline bool recall(struct __sk_buff *skb, const struct config *cfg,
 			      struct leaving *leaving, struct flow_key *came)
 {
-	const struct flow_key *leaves = &leaving->plain.key;
+	const struct flow_key *leaves = &leaving->key;
 	__u8 proto = flow_proto(leaves), info, dir;
 	const struct nf_conn *seen;
 	struct nf_conn *ct;
@@ -101,7 +102,7 @@ static __noinline bool recall(struct __sk_buff *skb, const struct config *cfg,
 	/* to a pod we refresh the entry, and know no time-out but the common ones */
 	if (leaving->to_pod && leaving->fixed)
 		may = false;
-	if (may && !leaving->fixed && (leaving->to_pod || is_bare_ack(skb, &leaving->plain)))
+	if (may && !leaving->fixed && (leaving->to_pod || leaving->bare_ack))
 		refresh(ct, proto);
 	if (may && !leaving->to_pod && dir == CT_DIR_ORIGINAL && is_bpfs(ct->status) &&
 	    is_misplaced(skb->ifindex, &leaves->src)) {
@@ -190,7 +191,7 @@ static __noinline int answer(struct __sk_buff *skb, const struct leaving *leavin
 			     const struct flow_key *came)
 {
 	struct way way = { .mtu = way_mtu(skb), .priority = skb->priority };
-	const struct flow_key *leaves = &leaving->plain.key;
+	const struct flow_key *leaves = &leaving->key;
 	struct flow *flow = flow_find(came);
 
 	if (!flow || flow->way != WAY_STACK || !is_current(flow, leaving->generation) || !way.mtu ||
@@ -235,15 +236,16 @@ __noinline int learn(struct __sk_buff *skb, bool to_pod)
 	struct config *cfg = get_config();
 	struct leaving leaving = { .in = skb->ingress_ifindex, .to_pod = to_pod };
 	struct flow_key came;
-	__u64 hash;
+	struct plain plain;
 
 	if (!cfg || !leaving.in || leaving.in == skb->ifindex ||
-	    !parse_plain(skb, &leaving.plain, &hash))
+	    !parse_plain(skb, &plain, &leaving.key))
 		return 0;
+	leaving.bare_ack = is_bare_ack(skb, &plain);
 	leaving.generation = generation_of(cfg, leaving.in);
 	leaving.out_epoch = epoch_of(skb->ifindex);
 	/* from one uplink to another it is no pod's flow */
-	if (to_pod ? !is_pods(skb, &leaving.plain.key.dst) :
+	if (to_pod ? !is_pods(skb, &leaving.key.dst) :
 	    bpf_map_lookup_elem(&uplinks, &leaving.in) != NULL)
 		return 0;
 	/* what a pod sends meets somebody behind us, and so the stack: conntrack shall see both
@@ -256,7 +258,7 @@ __noinline int learn(struct __sk_buff *skb, bool to_pod)
 		return 0;
 	}
 	if (!to_pod && flow_proto(&came) == IPPROTO_TCP)
-		await_acknowledgment(&leaving.plain.key, skb->ifindex);
+		await_acknowledgment(&leaving.key, skb->ifindex);
 	return answer(skb, &leaving, &came);
 }
 

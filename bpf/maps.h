@@ -15,6 +15,8 @@
 
 #include "abi.h"
 
+#define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -89,26 +91,19 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, FLOW_SETS);
-	__type(key, __u32);
-	__type(value, union flow_tags);
-} flow_tags SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, GUARDS);
 	__type(key, __u32);
 	__type(value, struct guard_watch);
 } guards SEC(".maps");
 
-/* epochs: ifindex % EPOCHS -> counts up when what is known of the device is void. Mmapable: the
- * plugin adds with C11 atomics, or of two DELs at once one might be lost. */
+/* Mmapable: the plugin adds with C11 atomics, or of two DELs at once one might be lost. One entry:
+ * a packet of the short way is judged by the epochs of two devices. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, EPOCHS);
+	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u32);
+	__type(value, struct epochs);
 } epochs SEC(".maps");
 
 struct {
@@ -144,6 +139,23 @@ struct {
 static __always_inline struct config *get_config(void)
 {
 	return bpf_map_lookup_elem(&config, &(__u32){ 0 });
+}
+
+static __always_inline struct epochs *get_epochs(void)
+{
+	return bpf_map_lookup_elem(&epochs, &(__u32){ 0 });
+}
+
+static __always_inline __u32 epoch_in(const struct epochs *epochs, __u32 ifindex)
+{
+	return READ_ONCE(epochs->of[ifindex % EPOCHS]);
+}
+
+static __always_inline __u32 epoch_of(__u32 ifindex)
+{
+	const struct epochs *epochs = get_epochs();
+
+	return epochs ? epoch_in(epochs, ifindex) : 0;
 }
 
 /* Of a Bloom filter. The word's place is bounded where nobody but the verifier needs it: before

@@ -76,18 +76,18 @@ static __always_inline void move_complete(struct __sk_buff *skb, const struct fl
 static __always_inline void rewrite_segment(struct __sk_buff *skb, const struct flow *flow,
 					    const struct plain *plain)
 {
-	bool udp = flow_proto(&plain->key) == IPPROTO_UDP;
+	bool udp = plain->proto == IPPROTO_UDP;
 	__u8 kind = checksum_kind(skb);
-	__u16 check = *plain->check;
+	__u16 *at = check_of(plain), check = *at;
 
-	*plain->ports = flow->ports;
+	*ports_of(plain) = flow->ports;
 	if (kind == CHECKSUM_PARTIAL)
 		check = sum_add(check, flow->address_delta);
 	else if (!udp || check)
 		check = check_add(check, flow->segment_delta);
 	else
 		return;
-	*plain->check = udp && !check ? 0xffff : check;
+	*at = udp && !check ? 0xffff : check;
 	if (kind == CHECKSUM_COMPLETE)
 		move_complete(skb, flow, plain->v4);
 }

@@ -103,16 +103,18 @@ static __always_inline bool leaves_as(const struct nf_conn *ct, __u8 dir, const 
  * have come to hang behind us. If it is not, there is no answer any more.
  */
 __noinline int still_stands(struct __sk_buff *skb, const struct config *cfg,
-			    const struct flow_key *came, const struct flow *answer)
+			    const struct flow *answer)
 {
+	struct flow_key came;
 	struct nf_conn *ct;
 	bool stands = false;
 	struct ct_key key;
 	__u8 dir;
 
-	if (!cfg || !came || !answer)
+	if (!cfg || !answer)
 		return false;
-	key = key_of_arrival(came);
+	came = answer->key;
+	key = key_of_arrival(&came);
 	ct = ct_lookup(skb, &key, &dir);
 	if (ct) {
 		stands = is_established(ct, key.proto) && may_be_short(ct, key.proto, cfg) &&
@@ -126,24 +128,24 @@ __noinline int still_stands(struct __sk_buff *skb, const struct config *cfg,
 		bpf_ct_release(ct);
 	}
 	if (!stands)
-		flow_delete(came);
+		flow_delete(&came);
 	return stands;
 }
 
 /* Would the stack send it the same way again? Routing sees the destination after translation, the
  * source before. */
-static __noinline bool still_leads(struct __sk_buff *skb, const struct plain *plain,
-				   const struct flow *answer)
+static __noinline bool still_leads(struct __sk_buff *skb, const struct flow *answer, __be32 flow,
+				   __u32 len)
 {
+	const struct flow_key *came = &answer->key;
 	const struct pkt pkt = {
-		.v4 = plain->v4,
-		.proto = flow_proto(&plain->key),
-		.flow = plain->flow,
-		.src = plain->key.src,
-		.sport = plain->key.sport,
+		.v4 = addr_is_v4(&came->src),
+		.proto = flow_proto(came),
+		.flow = flow,
+		.src = came->src,
+		.sport = came->sport,
 		.dport = answer->dport,
 	};
-	__u32 len = wire_len(skb, plain);
 	struct bpf_fib_lookup fib;
 
 	return fib_ask(skb, &pkt, &answer->dst, len, &fib) == BPF_FIB_LKUP_RET_SUCCESS &&
@@ -153,71 +155,48 @@ static __noinline bool still_leads(struct __sk_buff *skb, const struct plain *pl
 		is_ours_now(skb, &pkt, &answer->src, answer->ifindex));
 }
 
-/* Gives an answer another second, if that can be done without the stack. */
-static __always_inline bool renew(struct __sk_buff *skb, const struct config *cfg,
-				  const struct plain *plain, struct flow *flow)
+/* Gives an answer another second, if that can be done without the stack. flow: as in struct pkt. */
+static __noinline bool renew(struct __sk_buff *skb, const struct config *cfg, struct flow *answer,
+			     __be32 flow, __u32 len)
 {
 	__u32 now = jiffies_now();
-	bool to_pod = flow->way == WAY_PEER;
+	bool to_pod = answer->way == WAY_PEER;
 
-	if ((!to_pod && now - flow->met >= MEET_SECONDS * hz) ||
-	    !still_stands(skb, cfg, &plain->key, flow) ||
-	    (!to_pod && !still_leads(skb, plain, flow)))
+	if ((!to_pod && now - answer->met >= MEET_SECONDS * hz) ||
+	    !still_stands(skb, cfg, answer) || (!to_pod && !still_leads(skb, answer, flow, len)))
 		return false;
 	if (!dry_run)
-		flow->until = now + hz;
+		answer->until = now + hz;
 	return true;
 }
 
 /* GO_ON: not by what we know. */
 static __always_inline enum reason judge_answer(struct __sk_buff *skb, const struct plain *plain,
-						struct flow *flow)
+						struct flow *flow, enum flow_way way,
+						bool fresh, const struct config *cfg)
 {
-	bool fresh = is_fresh(flow, jiffies_now());
-	enum flow_way way = flow->way;
-	struct config *cfg;
+	__u32 len;
 
-	/* "stack" is right under any settings */
-	if (way == WAY_STACK)
-		return fresh ? REASON_PASS_CACHED : GO_ON;
-	cfg = get_config();
 	if (!cfg || cfg->short_way == SHORT_OFF)
 		return GO_ON;
-	if (!is_current(flow, generation_of(cfg, skb->ifindex)))
+	if (!is_ways_current(flow, cfg, skb->ifindex))
 		return GO_ON;
-	if (wire_len(skb, plain) > flow->mtu)
+	len = wire_len(skb, plain);
+	if (len > flow->mtu)
 		return fresh ? REASON_PASS_TOO_BIG : GO_ON;
 	if (has_ipsec(skb))
 		return GO_ON;
-	if (!fresh && !renew(skb, cfg, plain, flow))
+	if (!fresh && !renew(skb, cfg, flow, plain_flow(plain), len))
 		return GO_ON;
-	if (fresh && cfg->short_way == SHORT_UNCACHED &&
-	    !still_stands(skb, cfg, &plain->key, flow))
+	if (fresh && cfg->short_way == SHORT_UNCACHED && !still_stands(skb, cfg, flow))
 		return GO_ON;
 	return way == WAY_PEER ? REASON_SHORT_POD : REASON_SHORT_OUT;
 }
 
-/* Sends a plain packet the short way if there is an answer that says how. GO_ON: there is none, or
- * GO_ON_NEW. */
-static __always_inline enum reason take_short_way(struct __sk_buff *skb,
-						  const struct plain *plain, __u64 hash)
+/* As the answer says. */
+static __always_inline void rewrite(struct __sk_buff *skb, const struct plain *plain,
+				    const struct flow *flow)
 {
-	enum reason reason;
-	struct flow *flow;
-	__u32 version;
-
-	if (!is_data_segment(plain->tcp_flags))
-		return GO_ON;
-	flow = flow_read(&plain->key, hash, &version);
-	if (!flow)
-		return GO_ON_NEW;
-	if (version & 1)
-		return GO_ON;
-	reason = judge_answer(skb, plain, flow);
-	if (reason != REASON_SHORT_OUT && reason != REASON_SHORT_POD)
-		return reason;
-	if (test_race)
-		__sync_fetch_and_add(&flow->version, 2);
 	rewrite_ethernet(plain->ip - ETH_HLEN, flow);
 	if (plain->v4)
 		rewrite_ipv4(plain->ip, flow);
@@ -225,6 +204,47 @@ static __always_inline enum reason take_short_way(struct __sk_buff *skb,
 		rewrite_ipv6(plain->ip, flow);
 	rewrite_segment(skb, flow, plain);
 	skb->priority = flow->priority;
+}
+
+/*
+ * The short way of a family's packets. What a packet would have to be is only asked when there is
+ * an answer for what it seems to be; what arrives by an uplink may even be passed to the stack
+ * without that: anything may.
+ */
+static __always_inline enum reason take_short_way_as(struct __sk_buff *skb, bool v4,
+						     const struct config *pods)
+{
+	enum reason reason;
+	enum flow_way way;
+	struct plain plain;
+	struct flow_id id;
+	struct flow *flow;
+	__u32 version;
+	bool fresh;
+
+	if (!locate(skb, v4, &plain) || !is_data_segment(plain.tcp_flags))
+		return GO_ON;
+	id = id_of_plain(&plain);
+	flow = flow_read(&id, v4, &version);
+	if (!flow)
+		return GO_ON_NEW;
+	fresh = is_fresh(flow, jiffies_now());
+	way = READ_ONCE(flow->way);
+	if (!pods && way == WAY_STACK)
+		return fresh ? REASON_PASS_CACHED : GO_ON;
+	if (version & 1)
+		return GO_ON;
+	if (!is_plain(skb, &plain, foreign(skb)))
+		return GO_ON;
+	/* right under any settings */
+	if (way == WAY_STACK)
+		return fresh ? REASON_PASS_CACHED : GO_ON;
+	reason = judge_answer(skb, &plain, flow, way, fresh, pods ?: get_config());
+	if (reason != REASON_SHORT_OUT && reason != REASON_SHORT_POD)
+		return reason;
+	if (test_race)
+		__sync_fetch_and_add(&flow->version, 2);
+	rewrite(skb, &plain, flow);
 	if (reason == REASON_SHORT_OUT) {
 		bpf_redirect(flow->ifindex, 0);
 	} else {
@@ -232,6 +252,17 @@ static __always_inline enum reason take_short_way(struct __sk_buff *skb,
 		bpf_redirect_peer(flow->ifindex, 0);
 	}
 	return flow_version(flow) == version ? reason : REASON_DROP_TORN;
+}
+
+/* Sends a plain packet the short way if there is an answer that says how. GO_ON: there is none, or
+ * GO_ON_NEW. pods: the settings, if it comes from a pod; NULL: by an uplink. */
+static __always_inline enum reason take_short_way(struct __sk_buff *skb, const struct config *pods)
+{
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		return take_short_way_as(skb, true, pods);
+	if (skb->protocol == bpf_htons(ETH_P_IPV6))
+		return take_short_way_as(skb, false, pods);
+	return GO_ON;
 }
 
 /* "Stack" is the answer for a second, if answers may be kept. generation: read before conntrack was

@@ -18,8 +18,7 @@
 #include "kern/bpfobj.h"
 #include "kern/flowcache.h"
 
-#define SETS_SIZE   (FLOW_SETS * sizeof(struct flow_set))
-#define EPOCHS_SIZE (EPOCHS * sizeof(__u64))	/* values of an array lie 8 bytes apart */
+#define SETS_SIZE (FLOW_SETS * sizeof(struct flow_set))
 
 /* Another CPU writes an answer for less than a microsecond. */
 #define READ_TRIES 100
@@ -60,7 +59,8 @@ int flowcache_open(struct flowcache *cache, const struct maps *maps, const struc
 		return ret;
 	cache->generation = config->generation;
 	cache->sets = map_whole(maps->fd[MAP_FLOWS], SETS_SIZE);
-	cache->epochs = cache->sets ? map_whole(maps->fd[MAP_EPOCHS], EPOCHS_SIZE) : NULL;
+	if (cache->sets)
+		cache->epochs = map_whole(maps->fd[MAP_EPOCHS], sizeof(*cache->epochs));
 	if (cache->epochs)
 		return 0;
 	ret = err_set(err, -errno, "look into map 'flows'");
@@ -73,7 +73,7 @@ void flowcache_close(struct flowcache *cache)
 	if (cache->sets)
 		munmap((void *)cache->sets, SETS_SIZE);
 	if (cache->epochs)
-		munmap((void *)cache->epochs, EPOCHS_SIZE);
+		munmap((void *)cache->epochs, sizeof(*cache->epochs));
 	memset(cache, 0, sizeof(*cache));
 }
 
@@ -117,7 +117,7 @@ static bool read_place(const struct flow *place, struct flow *out)
 
 static __u32 epoch_of(const struct flowcache *cache, __u32 ifindex)
 {
-	return cache->epochs[ifindex % EPOCHS * 2];
+	return cache->epochs->of[ifindex % EPOCHS];
 }
 
 static bool is_current(const struct flowcache *cache, const struct flow *flow, __u32 in)

@@ -10,7 +10,7 @@
 
 struct flowcache {
 	const struct flow_set *sets;	/* the map itself; NULL: not open */
-	const __u32 *epochs;
+	const struct epochs *epochs;
 	__u32 generation;		/* of config */
 	__u32 seed[10];
 	__u32 hz;

@@ -28,7 +28,6 @@ static const struct {
 	[MAP_POD_BLOOM] = { "pod_bloom", PIN_DATAPATH "/pod_bloom" },
 	[MAP_BUDGETS] = { "budgets", PIN_DATAPATH "/budgets" },
 	[MAP_FLOWS] = { "flows", PIN_DATAPATH "/flows" },
-	[MAP_FLOW_TAGS] = { "flow_tags", PIN_DATAPATH "/flow_tags" },
 	[MAP_GUARDS] = { "guards", PIN_DATAPATH "/guards" },
 	[MAP_EPOCHS] = { "epochs", PIN_DATAPATH "/epochs" },
 	[MAP_STATS] = { "stats", PIN_DATAPATH "/stats" },
@@ -228,21 +227,15 @@ int stats_read_all(int fd, struct counter out[REASON_MAX])
 	return 0;
 }
 
-/* A slot as it is mapped: the kernel rounds each value of an array up to 8 bytes. */
-struct epoch {
-	_Atomic __u32 value;
-	__u32 padding;
-};
-
 int epoch_raise(int fd, __u32 ifindex)
 {
-	const size_t size = EPOCHS * sizeof(struct epoch);
-	struct epoch *epochs = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	struct epochs *epochs =
+		mmap(NULL, sizeof(*epochs), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	if (epochs == MAP_FAILED)
 		return -errno;
-	atomic_fetch_add(&epochs[ifindex % EPOCHS].value, 1);
-	munmap(epochs, size);
+	atomic_fetch_add((_Atomic __u32 *)&epochs->of[ifindex % EPOCHS], 1);
+	munmap(epochs, sizeof(*epochs));
 	return 0;
 }
 

@@ -43,7 +43,7 @@ is_ready() { in_node bpftool -j map dump pinned $BPFFS/r1/attachments | jq -e '.
 # epoch IFINDEX: of the device; what is known of its flows is void when it rises.
 epoch() {
 	in_node sh -c "bpftool -j map dump pinned $BPFFS/v*/epochs" |
-		jq ".[].formatted | select(.key == $1) | .value"
+		jq ".[0].formatted.value.of[$1]"
 }
 
 # ---- who comes next, and what must hold then; POINT is for the message -------------------------------

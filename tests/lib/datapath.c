@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -149,7 +150,6 @@ void dp_load(enum datapath_level level, bool race)
 	dp.from_uplink = bpf_program__fd(skel->progs.ctnat_from_uplink);
 	dp.to_uplink = bpf_program__fd(skel->progs.ctnat_to_uplink);
 	dp.flows = bpf_map__fd(skel->maps.flows);
-	dp.flow_tags = bpf_map__fd(skel->maps.flow_tags);
 	dp.epochs = bpf_map__fd(skel->maps.epochs);
 	dp_reset(NULL);
 }
@@ -293,13 +293,13 @@ __u64 dp_count(enum reason reason)
 /* Without its tag nothing that lies in `flows` is found. */
 void dp_forget_flows(void)
 {
-	static __u32 keys[FLOW_SETS];
-	static union flow_tags none[FLOW_SETS];
-	__u32 count = FLOW_SETS;
+	const size_t size = FLOW_SETS * sizeof(struct flow_set);
+	struct flow_set *sets = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, dp.flows, 0);
 
+	assert_ptr_not_equal(sets, MAP_FAILED);
 	for (__u32 i = 0; i < FLOW_SETS; i++)
-		keys[i] = i;
-	assert_int_equal(bpf_map_update_batch(dp.flow_tags, keys, none, &count, NULL), 0);
+		sets[i].tags = 0;
+	assert_int_equal(munmap(sets, size), 0);
 }
 
 void dp_guards_hear(void)
