@@ -35,14 +35,15 @@ everything() {
 	' - "$BUILD/tests/tools/mapsum" $BPFFS
 }
 
-# asks ARGUMENT...: what explain says, in $DIR/answer. A pod's own neighbour discovery may come between: then again.
+# asks ARGUMENT...: what explain says, in $DIR/answer. A new pod's own neighbour discovery, which is over after seconds, may
+# come between: then again.
 asks() {
-	local before after try rc
-	for try in 1 2 3 4 5; do
+	local before after rc end=$((SECONDS + 8))
+	while :; do
 		before=$(everything) rc=0
 		in_node "$CTNATCTL" explain "$@" -o json >"$DIR/answer" 2>"$DIR/complaint" || rc=$?
 		after=$(everything)
-		[[ ${before%$'\n'*} != "${after%$'\n'*}" ]] || break
+		[[ ${before%$'\n'*} != "${after%$'\n'*}" && $SECONDS -lt $end ]] || break
 	done
 	[[ $rc -ne 2 ]] || fail "explain $*: $(<"$DIR/complaint")" || return
 	[[ ${before%$'\n'*} == "${after%$'\n'*}" ]] ||
