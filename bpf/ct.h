@@ -160,19 +160,21 @@ static __always_inline int ct_set_source(struct nf_conn___init *ct, const struct
 }
 
 /* For tests: what another CPU might do between our alloc and our insert. */
-static __always_inline void insert_winner(struct __sk_buff *skb, const struct pkt *pkt,
-					  const struct addr *egress, __u16 port)
+static __noinline int insert_winner(struct __sk_buff *skb, const struct pkt *pkt,
+				    const struct addr *egress, __u16 port)
 {
 	struct ct_key key = key_of_flow(pkt);
 	struct nf_conn___init *init = ct_alloc(skb, &key);
 	struct nf_conn *ct;
 
 	if (!init)
-		return;
+		return -1;
 	ct_set_source(init, pkt, egress, port);
 	ct = bpf_ct_insert_entry(init);
-	if (ct)
-		bpf_ct_release(ct);
+	if (!ct)
+		return -1;
+	bpf_ct_release(ct);
+	return 0;
 }
 
 /* A flow being opened: what all attempts share. */

@@ -56,12 +56,6 @@ const volatile __u8 dry_run;
 #include "short.h"
 #include "stats.h"
 
-/* A function of its own: its frame is gone when conntrack is asked. */
-static __noinline enum reason pods_short_way(struct __sk_buff *skb, const struct config *cfg)
-{
-	return take_short_way(skb, cfg);
-}
-
 /* A flow that conntrack does not know, as far as anybody can tell. GO_ON: never. */
 __noinline int open_flow(struct __sk_buff *skb, const struct config *cfg, const struct pkt *pkt,
 			 const struct pod *pod)
@@ -122,20 +116,24 @@ static __noinline enum reason parse_pods(struct __sk_buff *skb, struct pkt *pkt)
 	return reason;
 }
 
-/* What conntrack and the stack must be asked about. */
+/* What takes no short way: conntrack and the stack must be asked about it. (A function of its own:
+ * the frame of the short way is all that lies below those who ask.) */
 static __noinline enum reason judge_pods(struct __sk_buff *skb, struct config *cfg,
-					 const struct pkt *pkt, bool unheard_of)
+					 bool unheard_of)
 {
 	__u32 generation = generation_of(cfg, skb->ifindex);
 	struct pod *pod = NULL;
 	enum reason reason;
+	struct pkt pkt;
 
-	reason = judge_speaker(skb, cfg, pkt, &pod);
+	reason = parse_pods(skb, &pkt);
 	if (reason == GO_ON)
-		reason = judge_shape(skb, pkt, pod);
+		reason = judge_speaker(skb, cfg, &pkt, &pod);
 	if (reason == GO_ON)
-		reason = judge_flow(skb, cfg, pkt, pod, generation,
-				    unheard_of || is_plain_syn(pkt));
+		reason = judge_shape(skb, &pkt, pod);
+	if (reason == GO_ON)
+		reason = judge_flow(skb, cfg, &pkt, pod, generation,
+				    unheard_of || is_plain_syn(&pkt));
 	return reason;
 }
 
@@ -144,18 +142,13 @@ int ctnat_from_pod(struct __sk_buff *skb)
 {
 	struct config *cfg = get_config();
 	enum reason reason = GO_ON;
-	bool unheard_of;
-	struct pkt pkt;
 
 	if (!cfg)
 		return TC_ACT_UNSPEC;
 	if (cfg->short_way != SHORT_OFF)
-		reason = pods_short_way(skb, cfg);
-	unheard_of = reason == GO_ON_NEW;
+		reason = take_short_way(skb, cfg);
 	if (reason >= GO_ON)
-		reason = parse_pods(skb, &pkt);
-	if (reason == GO_ON)
-		reason = judge_pods(skb, cfg, &pkt, unheard_of);
+		reason = judge_pods(skb, cfg, reason == GO_ON_NEW);
 	return leave(skb, reason);
 }
 
