@@ -83,7 +83,6 @@ static int begin_part(struct site *site, const struct flows *flows, unsigned int
 	struct stream out = flows_out(site, flows);
 	unsigned int n = flows->n < PART ? flows->n : PART;
 	int ret = node_enter(&site->node, err);
-	double ns;
 
 	out.near = (struct ports){ out.near.first + at % FLOWS_NEAR, n };
 	out.far = (struct ports){ out.far.first + at / FLOWS_NEAR, 1 };
@@ -93,10 +92,10 @@ static int begin_part(struct site *site, const struct flows *flows, unsigned int
 	out.learn = site->seen_ports + at;
 	if (ret)
 		return ret;
-	ret = inject(&out, n, &ns, err);
+	ret = inject(&out, n, err);
 	for (int i = 0; i < RESENT_MAX && ret == -EPROTO; i++) {
 		fprintf(stderr, "%s: %s; sent again\n", site->label, err->msg);
-		ret = inject(&out, n, &ns, err);
+		ret = inject(&out, n, err);
 	}
 	return ret;
 }
@@ -104,21 +103,19 @@ static int begin_part(struct site *site, const struct flows *flows, unsigned int
 static int pass_out(const struct site *site, const struct flows *flows, struct err *err)
 {
 	const struct stream out = flows_out(site, flows);
-	double ns;
 
-	return inject(&out, flows->n, &ns, err);
+	return inject(&out, flows->n, err);
 }
 
 static int pass_in(const struct site *site, const struct flows *flows, unsigned char flags,
 		   struct err *err)
 {
 	struct stream in = flows_in(site, flows);
-	double ns;
 
 	if (flags & TCP_SYN)
 		in.seq--;
 	in.flags = flags;
-	return inject(&in, flows->n, &ns, err);
+	return inject(&in, flows->n, err);
 }
 
 static int prepare(const struct site *site, const struct flows *flows, struct err *err)

@@ -28,6 +28,7 @@
 #define PROTO_AT4 23
 #define PROTO_AT6 20
 #define FLOWS_MAX 100000	/* whose ports can be learned */
+#define SLICES_MAX 16		/* power of two */
 
 #define TCP_WINDOW 14
 #define TCP_CHECK  16
@@ -44,6 +45,11 @@ __u32 far_first, far_count;	/* ports of the server's */
 __u32 near_next, far_next;	/* counted from 0 */
 __u32 flow_next;
 __u32 passes;			/* over all flows, ever */
+
+/* When each slice of so many frames began. (Frames are made in batches: those of the batch in hand
+ * have yet to travel, in each slice that begins there as many.) */
+__u32 slice_frames, slice_left, slices;
+__u64 began[SLICES_MAX];
 
 /* What frames look like where they arrive: 4 bytes, `expected_at` from the frame's first one. */
 __be32 expected;
@@ -125,9 +131,18 @@ static __always_inline int write_frame(struct xdp_md *ctx, __u32 words, __u32 l4
 	return XDP_PASS;
 }
 
+static __always_inline void cut_slices(void)
+{
+	if (slice_left--)
+		return;
+	slice_left = slice_frames - 1;
+	began[slices++ % SLICES_MAX] = bpf_ktime_get_ns();
+}
+
 SEC("xdp")
 int inject(struct xdp_md *ctx)
 {
+	cut_slices();
 	return is_v6 ? write_frame(ctx, HEAD6, L4_AT6) : write_frame(ctx, HEAD4, L4_AT4);
 }
 

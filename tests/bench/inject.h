@@ -33,6 +33,7 @@ struct stream {
 
 #define UDP_PAYLOAD 18		/* 60 bytes of frame with IPv4 */
 #define SLICES	    10		/* of a turn (turns.h) */
+#define TAIL	    64		/* frames behind the last slice */
 
 #define TCP_SYN 0x02
 #define TCP_ACK 0x10
@@ -53,9 +54,10 @@ int sink_socket(int fd, struct err *err);
 int inject_arm(const struct cable *cable, struct err *err);
 int inject_disarm(const struct cable *cable, struct err *err);
 
-/* Begins with the first flow; in the current node. *ns: of one frame. */
-int inject(const struct stream *stream, unsigned int frames, double *ns, struct err *err);
-/* As inject(), in SLICES slices of as many frames, each with a time of its own. */
+/* Begins with the first flow; in the current node. */
+int inject(const struct stream *stream, unsigned int frames, struct err *err);
+/* As inject(), in SLICES slices of as many frames, and TAIL more. ns: of one frame of each slice. 1:
+ * others have carried too many of them, the times say nothing. */
 int inject_slices(const struct stream *stream, unsigned int frames, double ns[SLICES],
 		  struct err *err);
 /* As inject(), and nobody asks where the frames end. */

@@ -19,7 +19,7 @@
 
 /* ---- first packets --------------------------------------------------------------------------- */
 
-/* There are more flows than frames: a slice that is taken again has new ones, too. */
+/* There are more flows than frames: each has one. */
 static int first_packets(struct entrant *entrant, struct err *err)
 {
 	const struct flows flows = { .n = FLOWS_NEAR };

@@ -93,7 +93,7 @@ static int counted_turn(struct entrant *entrant, const struct stream *stream, un
 	unsigned long long before = site_shortened(entrant->site);
 	int ret = times_inject(&entrant->ns, stream, frames, err);
 
-	entrant->frames += frames;
+	entrant->frames += frames + TAIL;
 	entrant->shortened += site_shortened(entrant->site) - before;
 	return ret;
 }
@@ -107,14 +107,13 @@ static int renewing_turn(struct entrant *entrant, const struct plan *plan, struc
 	const struct stream *own = &plan->streams[entrant->turns % plan->n];
 	const struct stream *other = &plan->streams[(entrant->turns + 1) % plan->n];
 	bool first = entrant->turns < FIRST_TURNS;
-	double left = entrant->began + (first ? MEETS_NS : MEETS_NS / 2) - now_ns(), ns;
+	double left = entrant->began + (first ? MEETS_NS : MEETS_NS / 2) - now_ns();
 	int ret;
 
-	if (left > 0)
-		usleep(left / 1e3);
+	usleep(left > 0 ? left / 1e3 : 0);
 	entrant->began = now_ns();
 	if (first)
-		return inject(own, plan->frames, &ns, err);
+		return inject(own, plan->frames, err);
 	ret = times_inject(&entrant->asking, other, plan->frames, err);
 	return ret ? ret : times_inject(&entrant->meeting, own, plan->frames, err);
 }
@@ -130,7 +129,7 @@ static int turn(struct entrant *entrant, struct err *err)
 
 static bool renews(const struct entrant *entrant)
 {
-	return entrant->meeting.slice[0].n;
+	return entrant->asking.slice[0].n && entrant->meeting.slice[0].n;
 }
 
 /* Of slices: with their share of renewing ones, for flows that send `rate` packets a second. */
@@ -223,6 +222,9 @@ static int measure_direction(const struct group *group, enum direction direction
 	ret = take_turns(entrants, group->n, group->rounds, what, err);
 	if (ret)
 		return ret;
+	for (size_t i = 0; i < group->n; i++)
+		if (plans[i].renews && !renews(&entrants[i]))
+			return err_set(err, -EAGAIN, "others carry what renews");
 	*decides = control_of(entrants).holds;
 	if (!*decides && !last_time)
 		return 0;

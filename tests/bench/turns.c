@@ -8,6 +8,7 @@
  * take if each were met in its best moment is what is compared. The order is random, so that nobody
  * always runs behind the same neighbour's caches.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -40,7 +41,7 @@ int times_inject(struct times *times, const struct stream *stream, unsigned int 
 
 	if (!ret)
 		times_add(times, ns, SLICES);
-	return ret;
+	return ret < 0 ? ret : 0;
 }
 
 static double mean_quantile(const struct times *times, double q)
@@ -129,6 +130,16 @@ static int warm_up(struct entrant *entrants, size_t n, struct err *err)
 	return ret;
 }
 
+/* Turns whose frames others have carried gave nothing. */
+static int have_times(const struct entrant *entrants, size_t n, unsigned int rounds, struct err *err)
+{
+	for (size_t i = 0; i < n; i++)
+		if (entrants[i].ns.slice[0].n < rounds / 2)
+			return err_set(err, -EAGAIN, "%s: others carry the frames, again and again",
+				       entrants[i].site->label);
+	return 0;
+}
+
 int take_turns(struct entrant *entrants, size_t n, unsigned int rounds, const char *what,
 	       struct err *err)
 {
@@ -140,6 +151,8 @@ int take_turns(struct entrant *entrants, size_t n, unsigned int rounds, const ch
 		ret = round_of(entrants, n, err);
 		round++;
 	}
+	if (!ret)
+		ret = have_times(entrants, n, rounds, err);
 	if (!ret)
 		fprintf(stderr, "%-40s %u rounds, control %.3f (least), %.3f (quartile)\n", what,
 			round, control_of(entrants).least, control_of(entrants).quartile);

@@ -44,7 +44,7 @@ int take_turns(struct entrant *entrants, size_t n, unsigned int rounds, const ch
 /* The slices of one turn, up to SLICES. */
 void times_add(struct times *times, const double *ns, size_t n);
 
-/* One turn of injected frames. */
+/* One turn of injected frames, and TAIL more. Adds nothing if others have carried them. */
 int times_inject(struct times *times, const struct stream *stream, unsigned int frames,
 		 struct err *err);
 
