@@ -99,7 +99,8 @@ static __always_inline enum reason judge_flow(struct __sk_buff *skb, const struc
 	return opened == REASON_PASS_RACED ? open_flow(skb, cfg, pkt, pod) : opened;
 }
 
-/* What a pod sends and the stack gets; a function of its own likewise. */
+/* What takes no short way, plain or not. (A function of its own: its frame is gone when
+ * conntrack is asked.) */
 static __noinline enum reason parse_pods(struct __sk_buff *skb, struct pkt *pkt)
 {
 	struct flow_key key;
@@ -116,8 +117,8 @@ static __noinline enum reason parse_pods(struct __sk_buff *skb, struct pkt *pkt)
 	return reason;
 }
 
-/* What takes no short way: conntrack and the stack must be asked about it. (A function of its own:
- * the frame of the short way is all that lies below those who ask.) */
+/* Conntrack and the stack must be asked about it. (A function of its own: the frame of the short
+ * way is all that lies below those who ask.) */
 static __noinline enum reason judge_pods(struct __sk_buff *skb, struct config *cfg,
 					 bool unheard_of)
 {

@@ -279,6 +279,7 @@ int inject_slices(const struct stream *stream, unsigned int frames, double ns[SL
 	struct inject_bpf__bss *bss = skel->bss;
 	int ret;
 
+	_Static_assert(SLICES < sizeof(bss->began) / sizeof(bss->began[0]), "one more: the tail");
 	prepare(stream);
 	bss->slice_frames = frames / SLICES;
 	bss->slice_left = bss->slices = 0;
