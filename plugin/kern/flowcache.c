@@ -77,7 +77,7 @@ void flowcache_close(struct flowcache *cache)
 	memset(cache, 0, sizeof(*cache));
 }
 
-/* As in bpf/flow.h. */
+/* As in bpf/places.h. */
 static __u64 hash_pair(const struct flowcache *cache, const struct flow_key *key, int a, int b)
 {
 	const __u32 *word = (const void *)key;

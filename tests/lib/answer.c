@@ -120,7 +120,7 @@ __s32 answer_hz(void)
 	return hz;
 }
 
-/* As in bpf/flow.h: the ports and where it arrives; of IPv4 the last words of the addresses, of IPv6
+/* As in bpf/places.h: the ports and where it arrives; of IPv4 the last words of the addresses, of IPv6
  * all. */
 static __u64 hash_of(const struct flow_key *key)
 {
