@@ -74,21 +74,11 @@ static __always_inline bool is_ways_current(const struct flow *flow, const struc
  * may not know its reverse; then that one lives on for its second. */
 __noinline int flow_forget(struct __sk_buff *skb, const struct flow_key *key)
 {
-	struct flow_key reverse;
-	struct flow *flow;
+	struct flow_key reverse = { 0 };
 
-	flow = key ? flow_find(key) : NULL;
-	if (!flow)
+	if (!key || flow_delete(key, &reverse))
 		return -1;
-	reverse = (struct flow_key){
-		.src = flow->dst,
-		.dst = flow->src,
-		.sport = flow->dport,
-		.dport = flow->sport,
-		.arrival = arrival(flow->ifindex, flow_proto(key), addr_is_v4(&key->src)),
-	};
-	flow_delete(key);
-	flow_delete(&reverse);
+	flow_delete(&reverse, NULL);
 	count(skb, REASON_FORGOTTEN);
 	return 0;
 }

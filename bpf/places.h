@@ -270,15 +270,26 @@ static __always_inline struct flow *flow_take(const struct flow_key *key)
 	return place;
 }
 
-/* An answer that is no more: no packet has such a key. */
-__noinline int flow_delete(const struct flow_key *key)
+/* An answer that is no more: no packet has such a key. *reverse (may be NULL): the key that the
+ * answer of the other direction has. Not 0: there was none, and nothing is done. */
+__noinline int flow_delete(const struct flow_key *key, struct flow_key *reverse)
 {
 	struct flow_home home;
 	struct flow *flow;
 
 	flow = key ? flow_seek(key, &home) : NULL;
-	if (!flow || !flow_claim(flow))
+	if (!flow)
 		return -1;
+	if (reverse)
+		*reverse = (struct flow_key){
+			.src = flow->dst,
+			.dst = flow->src,
+			.sport = flow->dport,
+			.dport = flow->sport,
+			.arrival = arrival(flow->ifindex, flow_proto(key), addr_is_v4(&key->src)),
+		};
+	if (!flow_claim(flow))
+		return 0;
 	if (same_key(&flow->key, key)) {
 		flow->key.arrival = 0;
 		*tag_of(&home, flow) = 0;

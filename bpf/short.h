@@ -128,7 +128,7 @@ __noinline int still_stands(struct __sk_buff *skb, const struct config *cfg,
 		bpf_ct_release(ct);
 	}
 	if (!stands)
-		flow_delete(&came);
+		flow_delete(&came, NULL);
 	return stands;
 }
 
