@@ -22,7 +22,7 @@
 
 #define ABI_RECORDS	1
 #ifndef ABI_DATAPATH		/* tests build the plugin as later versions of itself, too */
-#define ABI_DATAPATH	3
+#define ABI_DATAPATH	4
 #endif
 
 #define CONTAINER_ID_MAX	128	/* with the NUL; runtimes use 64 hex digits */
@@ -227,14 +227,11 @@ struct flow {			/* two cache lines: what tells whether, and what tells how */
 	__u32 met;		/* bpf_jiffies64(), lower half: of the packet it was learned from */
 };
 
+#define FLOW_SETS	32768	/* power of two; of FLOW_WAYS answers, one for a flow's direction */
 #define FLOW_WAYS	8	/* a flow may lie in any place of its set */
 
 struct flow_set {
-	union {				/* what may lie in the places */
-		__u8 tag[FLOW_WAYS];	/* bits of the flow's hash; 0: free */
-		__u64 tags;
-	};
-	struct flow flow[FLOW_WAYS] __attribute__((aligned(64)));
+	struct flow flow[FLOW_WAYS];
 };
 
 /*
@@ -260,11 +257,18 @@ struct guard_watch {
 	__u32 checked6;
 };
 
+/* flow_index: what is looked at beside `flows`, one entry, so that one look-up gives all of it;
+ * mmapable. */
 #define EPOCHS 4096	/* power of two */
 
-/* epochs: one entry, mmapable: device -> counts up when what is known of it is void. */
-struct epochs {
-	__u32 of[EPOCHS];	/* ifindex % EPOCHS; devices share one, which costs a detour */
+struct flow_index {
+	/* ifindex % EPOCHS -> counts up when what is known of the device is void; devices share
+	 * one, which costs a detour */
+	__u32 epoch[EPOCHS];
+	union flow_tags {		/* number of a set -> what may lie in its places */
+		__u8 tag[FLOW_WAYS];	/* bits of the flow's hash; 0: free */
+		__u64 all;
+	} tags[FLOW_SETS];
 };
 
 /* Words of __sk_buff's cb[] after a dry run that would insert an entry (bpf/flow.h). */
@@ -325,7 +329,6 @@ struct sysctl_value {
 #define UPLINKS_MAX	64
 #define BUDGETS		4096
 #define SYSCTLS_MAX	256
-#define FLOW_SETS	32768	/* power of two; of FLOW_WAYS answers, one for a flow's direction */
 #define GUARDS		64	/* power of two */
 
 #endif

@@ -64,10 +64,10 @@ static __always_inline bool is_current(const struct flow *flow, __u32 generation
 static __always_inline bool is_ways_current(const struct flow *flow, const struct config *cfg,
 					    __u32 in)
 {
-	const struct epochs *epochs = get_epochs();
+	const struct flow_index *index = get_index();
 
-	return epochs && flow->generation == READ_ONCE(cfg->generation) + epoch_in(epochs, in) +
-						     epoch_in(epochs, flow->ifindex);
+	return index && flow->generation == READ_ONCE(cfg->generation) + epoch_in(index, in) +
+						    epoch_in(index, flow->ifindex);
 }
 
 /* SYN, FIN, RST, or an entry that we end: both directions are the stack's again. An answer "stack"

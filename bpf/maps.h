@@ -96,15 +96,14 @@ struct {
 	__type(value, struct guard_watch);
 } guards SEC(".maps");
 
-/* Mmapable: the plugin adds with C11 atomics, or of two DELs at once one might be lost. One entry:
- * a packet of the short way is judged by the epochs of two devices. */
+/* Mmapable: the plugin adds to epochs with C11 atomics, or one of two DELs might be lost. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct epochs);
-} epochs SEC(".maps");
+	__type(value, struct flow_index);
+} flow_index SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -141,21 +140,21 @@ static __always_inline struct config *get_config(void)
 	return bpf_map_lookup_elem(&config, &(__u32){ 0 });
 }
 
-static __always_inline struct epochs *get_epochs(void)
+static __always_inline struct flow_index *get_index(void)
 {
-	return bpf_map_lookup_elem(&epochs, &(__u32){ 0 });
+	return bpf_map_lookup_elem(&flow_index, &(__u32){ 0 });
 }
 
-static __always_inline __u32 epoch_in(const struct epochs *epochs, __u32 ifindex)
+static __always_inline __u32 epoch_in(const struct flow_index *index, __u32 ifindex)
 {
-	return READ_ONCE(epochs->of[ifindex % EPOCHS]);
+	return READ_ONCE(index->epoch[ifindex % EPOCHS]);
 }
 
 static __always_inline __u32 epoch_of(__u32 ifindex)
 {
-	const struct epochs *epochs = get_epochs();
+	const struct flow_index *index = get_index();
 
-	return epochs ? epoch_in(epochs, ifindex) : 0;
+	return index ? epoch_in(index, ifindex) : 0;
 }
 
 /* Of a Bloom filter. The word's place is bounded where nobody but the verifier needs it: before

@@ -8,9 +8,9 @@
  * `flows` is an array of small sets, and the hash is our own, because on this path a call is what
  * costs most: a look-up in a hash map makes two. A flow may lie in any place of its set: in its
  * own, if that was free, or in one that was, or whose second was over; if there is none, it has to
- * do without an answer. What costs next is memory that no cache holds: a set begins with tags, some
- * bits of the hash of what lies in each place, so that a new flow touches but those. A tag is a
- * hint; what lies there is judged by its key.
+ * do without an answer. What costs next is memory that no cache holds: so `flow_index` has tags,
+ * some bits of the hash of what lies in each place, and a pod's new flow touches but those. A tag
+ * is a hint; what lies there is judged by its key.
  *
  * One CPU at a time writes a place: it makes `version` odd, and even again when it is done. A
  * reader looks at it before and after: a packet that was rewritten by halves of two answers is
@@ -84,19 +84,35 @@ static __always_inline __u64 flow_hash(const struct flow_id *id, bool v4)
 /* Where a flow may lie, and the tag that it has there. */
 struct flow_home {
 	struct flow_set *set;
+	union flow_tags *tags;	/* of the set */
 	__u8 tag;		/* never 0: that is a free place */
 	__u8 own;		/* the place that it takes if that is free: looked at first */
 };
 
+/* The number of its set. */
+static __always_inline __u32 home_number(__u64 hash)
+{
+	_Static_assert(FLOW_SETS == 1 << 15, "the number has 15 bits");
+	return hash >> 49;
+}
+
+/* All but the tags. */
 static __always_inline bool flow_home(__u64 hash, struct flow_home *home)
 {
-	__u32 index = hash >> 49;
+	__u32 number = home_number(hash);
 
-	_Static_assert(FLOW_SETS == 1 << 15, "the index has 15 bits");
 	home->tag = hash >> 40 | 1;
 	home->own = hash >> 37 & (FLOW_WAYS - 1);
-	home->set = bpf_map_lookup_elem(&flows, &index);
+	home->set = bpf_map_lookup_elem(&flows, &number);
 	return home->set;
+}
+
+static __always_inline bool flow_tags(__u64 hash, struct flow_home *home)
+{
+	struct flow_index *index = get_index();
+
+	home->tags = index ? &index->tags[home_number(hash)] : NULL;
+	return index;
 }
 
 static __always_inline bool is_key_of(const struct flow_key *key, const struct flow_id *id, bool v4)
@@ -151,7 +167,7 @@ static __always_inline __u32 flow_version(struct flow *flow)
 static __always_inline struct flow *flow_in(const struct flow_home *home, const struct flow_id *id,
 					    bool v4, __u32 *version)
 {
-	__u64 matches = tag_matches(READ_ONCE(home->set->tags), home->tag);
+	__u64 matches = tag_matches(READ_ONCE(home->tags->all), home->tag);
 	struct flow *flow;
 
 	if (!matches)
@@ -170,22 +186,27 @@ static __always_inline struct flow *flow_in(const struct flow_home *home, const 
 
 /*
  * For each packet: an answer, or NULL. *version: for who reads more of it than `way` and `until`.
- * The flow's own place is looked at first, and by a branch: of flows that are known the CPU
- * foretells it, and waits for both at once, the tag and what it is the tag of.
+ * The flow's own place is looked at first. is_pods: it may well be new, so the tag is looked at
+ * before, by a branch: of flows that are known the CPU foretells it, and waits for both at once,
+ * the tag and what it is the tag of.
  */
-static __always_inline struct flow *flow_read(const struct flow_id *id, bool v4, __u32 *version)
+static __always_inline struct flow *flow_read(const struct flow_id *id, bool v4, bool is_pods,
+					      __u32 *version)
 {
+	__u64 hash = flow_hash(id, v4);
 	struct flow_home home;
 	struct flow *flow;
 
-	if (!flow_home(flow_hash(id, v4), &home))
+	if (!flow_home(hash, &home) || (is_pods && !flow_tags(hash, &home)))
 		return NULL;
 	flow = &home.set->flow[home.own];
-	if (READ_ONCE(home.set->tag[home.own]) == home.tag) {
+	if (!is_pods || READ_ONCE(home.tags->tag[home.own]) == home.tag) {
 		*version = flow_version(flow);
 		if (is_key_of(&flow->key, id, v4))
 			return flow;
 	}
+	if (!is_pods && !flow_tags(hash, &home))
+		return NULL;
 	return flow_in(&home, id, v4, version);
 }
 
@@ -194,9 +215,12 @@ static __always_inline struct flow *flow_seek(const struct flow_key *key, struct
 {
 	const struct flow_id id = id_of(key);
 	bool v4 = key->arrival & ARRIVAL_V4;
+	__u64 hash = flow_hash(&id, v4);
 	__u32 version;
 
-	return flow_home(flow_hash(&id, v4), home) ? flow_in(home, &id, v4, &version) : NULL;
+	if (!flow_home(hash, home) || !flow_tags(hash, home))
+		return NULL;
+	return flow_in(home, &id, v4, &version);
 }
 
 static __always_inline struct flow *flow_find(const struct flow_key *key)
@@ -208,7 +232,7 @@ static __always_inline struct flow *flow_find(const struct flow_key *key)
 
 static __always_inline __u8 *tag_of(const struct flow_home *home, const struct flow *place)
 {
-	return &home->set->tag[(place - home->set->flow) & (FLOW_WAYS - 1)];
+	return &home->tags->tag[(place - home->set->flow) & (FLOW_WAYS - 1)];
 }
 
 /* Within its second: not after it, nor, as the clock wraps, ages before it. */
@@ -240,9 +264,9 @@ static __always_inline struct flow *flow_unused(const struct flow_home *home)
 	__u32 now = jiffies_now();
 	__u64 unused;
 
-	if (!READ_ONCE(home->set->tag[home->own]))
+	if (!READ_ONCE(home->tags->tag[home->own]))
 		return &home->set->flow[home->own];
-	unused = tag_matches(READ_ONCE(home->set->tags), 0);
+	unused = tag_matches(READ_ONCE(home->tags->all), 0);
 	if (unused)
 		return first_place(home->set, unused);
 	for (int i = 0; i < FLOW_WAYS; i++) {
@@ -259,7 +283,7 @@ static __always_inline struct flow *flow_take(const struct flow_key *key)
 	struct flow_home home = { 0 };
 	struct flow *place = flow_seek(key, &home);
 
-	if (!home.set)
+	if (!home.set || !home.tags)
 		return NULL;
 	if (!place)
 		place = flow_unused(&home);

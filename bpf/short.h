@@ -225,7 +225,7 @@ static __always_inline enum reason take_short_way_as(struct __sk_buff *skb, bool
 	if (!locate(skb, v4, &plain) || !is_data_segment(plain.tcp_flags))
 		return GO_ON;
 	id = id_of_plain(&plain);
-	flow = flow_read(&id, v4, &version);
+	flow = flow_read(&id, v4, pods != NULL, &version);
 	if (!flow)
 		return GO_ON_NEW;
 	fresh = is_fresh(flow, jiffies_now());

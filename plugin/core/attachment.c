@@ -118,7 +118,7 @@ static int undo_link(struct attachment_work *w, struct err *err)
 
 int attachment_void_answers(const struct node *node, __u32 ifindex, struct err *err)
 {
-	int fd = node->maps.fd[MAP_EPOCHS], ret;
+	int fd = node->maps.fd[MAP_FLOW_INDEX], ret;
 
 	if (fd < 0 || !ifindex)
 		return 0;

@@ -60,8 +60,8 @@ int flowcache_open(struct flowcache *cache, const struct maps *maps, const struc
 	cache->generation = config->generation;
 	cache->sets = map_whole(maps->fd[MAP_FLOWS], SETS_SIZE);
 	if (cache->sets)
-		cache->epochs = map_whole(maps->fd[MAP_EPOCHS], sizeof(*cache->epochs));
-	if (cache->epochs)
+		cache->index = map_whole(maps->fd[MAP_FLOW_INDEX], sizeof(*cache->index));
+	if (cache->index)
 		return 0;
 	ret = err_set(err, -errno, "look into map 'flows'");
 	flowcache_close(cache);
@@ -72,8 +72,8 @@ void flowcache_close(struct flowcache *cache)
 {
 	if (cache->sets)
 		munmap((void *)cache->sets, SETS_SIZE);
-	if (cache->epochs)
-		munmap((void *)cache->epochs, sizeof(*cache->epochs));
+	if (cache->index)
+		munmap((void *)cache->index, sizeof(*cache->index));
 	memset(cache, 0, sizeof(*cache));
 }
 
@@ -117,7 +117,7 @@ static bool read_place(const struct flow *place, struct flow *out)
 
 static __u32 epoch_of(const struct flowcache *cache, __u32 ifindex)
 {
-	return cache->epochs->of[ifindex % EPOCHS];
+	return cache->index->epoch[ifindex % EPOCHS];
 }
 
 static bool is_current(const struct flowcache *cache, const struct flow *flow, __u32 in)

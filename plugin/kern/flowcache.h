@@ -10,7 +10,7 @@
 
 struct flowcache {
 	const struct flow_set *sets;	/* the map itself; NULL: not open */
-	const struct epochs *epochs;
+	const struct flow_index *index;
 	__u32 generation;		/* of config */
 	__u32 seed[10];
 	__u32 hz;

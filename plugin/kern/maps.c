@@ -29,7 +29,7 @@ static const struct {
 	[MAP_BUDGETS] = { "budgets", PIN_DATAPATH "/budgets" },
 	[MAP_FLOWS] = { "flows", PIN_DATAPATH "/flows" },
 	[MAP_GUARDS] = { "guards", PIN_DATAPATH "/guards" },
-	[MAP_EPOCHS] = { "epochs", PIN_DATAPATH "/epochs" },
+	[MAP_FLOW_INDEX] = { "flow_index", PIN_DATAPATH "/flow_index" },
 	[MAP_STATS] = { "stats", PIN_DATAPATH "/stats" },
 	[MAP_VERBS] = { "verbs", PIN_DATAPATH "/verbs" },
 	[MAP_JOURNAL] = { "journal", PIN_DATAPATH "/journal" },
@@ -229,13 +229,13 @@ int stats_read_all(int fd, struct counter out[REASON_MAX])
 
 int epoch_raise(int fd, __u32 ifindex)
 {
-	struct epochs *epochs =
-		mmap(NULL, sizeof(*epochs), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	struct flow_index *index =
+		mmap(NULL, sizeof(*index), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
-	if (epochs == MAP_FAILED)
+	if (index == MAP_FAILED)
 		return -errno;
-	atomic_fetch_add((_Atomic __u32 *)&epochs->of[ifindex % EPOCHS], 1);
-	munmap(epochs, sizeof(*epochs));
+	atomic_fetch_add((_Atomic __u32 *)&index->epoch[ifindex % EPOCHS], 1);
+	munmap(index, sizeof(*index));
 	return 0;
 }
 

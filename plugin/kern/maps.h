@@ -20,7 +20,7 @@ enum map_id {
 	MAP_BUDGETS,
 	MAP_FLOWS,
 	MAP_GUARDS,
-	MAP_EPOCHS,
+	MAP_FLOW_INDEX,
 	MAP_STATS,
 	MAP_VERBS,
 	MAP_JOURNAL,
@@ -74,8 +74,8 @@ int stats_read_all(int fd, struct counter out[REASON_MAX]);
 
 /*
  * Voids every answer in `flows` that came in or leaves by this device, from the next packet on.
- * fd: MAP_EPOCHS. Another device that shares the slot loses its answers too, which costs its flows
- * one packet's detour. Of two callers at once neither is lost.
+ * fd: MAP_FLOW_INDEX. Another device that shares the slot loses its answers too, which costs its
+ * flows one packet's detour. Of two callers at once neither is lost.
  */
 int epoch_raise(int fd, __u32 ifindex);
 

@@ -38,7 +38,7 @@ static const struct {
 	{ MAP_BUDGETS, sizeof(__u32), sizeof(struct budget), BUDGETS },
 	{ MAP_FLOWS, sizeof(__u32), sizeof(struct flow_set), FLOW_SETS },
 	{ MAP_GUARDS, sizeof(__u32), sizeof(struct guard_watch), GUARDS },
-	{ MAP_EPOCHS, sizeof(__u32), sizeof(struct epochs), 1 },
+	{ MAP_FLOW_INDEX, sizeof(__u32), sizeof(struct flow_index), 1 },
 };
 
 #define N_KEPT (sizeof(kept) / sizeof(kept[0]))

@@ -217,9 +217,13 @@ static void a_dry_run_can_change_nothing(void **state)
 /* ... and would find one. */
 static void what_is_no_dry_run_does_change(void **state)
 {
-	struct bpf_object *obj = open_without("bpf_ct_change_timeout", LEVEL_FULL);
+	struct bpf_object *obj = open_without_all(NULL, 0, LEVEL_FULL, false);
 
 	(void)state;
+	make_read_only(obj, "flow_index");
+	assert_true(bpf_object__load(obj) < 0);
+	bpf_object__close(obj);
+	obj = open_without("bpf_ct_change_timeout", LEVEL_FULL);
 	assert_true(bpf_object__load(obj) < 0);
 	bpf_object__close(obj);
 }

@@ -92,7 +92,7 @@ whole() { in_n "$1" "$CTNATCTL" status -o json | jq -e '.state == "whole"'; }
 
 	finish "${AGENT[n1]}"
 	CTNATD=$BUILD/rebuilt/ctnatd PLUGIN_FROM=$BUILD/rebuilt/ctnat agent n1
-	is_rebuilt() { [[ $(in_n n1 bpftool -j map dump pinned /sys/fs/bpf/ctnat/v3/config | jq '.[0].formatted.value.build // .[0].value.build') -eq 1000 ]]; }
+	is_rebuilt() { [[ $(in_n n1 bpftool -j map dump pinned /sys/fs/bpf/ctnat/v4/config | jq '.[0].formatted.value.build // .[0].value.build') -eq 1000 ]]; }
 	within 10 is_rebuilt
 	within 2 cmp -s "$BUILD/rebuilt/ctnat" "$DIR/n1/bin/ctnat"
 	cpod n1 b
@@ -134,7 +134,7 @@ whole() { in_n "$1" "$CTNATCTL" status -o json | jq -e '.state == "whole"'; }
 # holds the node's lock, as those do who write.
 agreed() {
 	local map table
-	map=$(in_n "$1" flock /sys/fs/bpf/ctnat sh -c "bpftool -j map dump pinned /sys/fs/bpf/ctnat/v3/masq_cidrs
+	map=$(in_n "$1" flock /sys/fs/bpf/ctnat sh -c "bpftool -j map dump pinned /sys/fs/bpf/ctnat/v4/masq_cidrs
 		echo; nft -j list set inet ctnat leave4")
 	table=$(tail -n 1 <<<"$map" | jq -r '.nftables[].set.elem[]?.prefix | select(.) | "\(.addr)/\(.len)"' | grep '^172[.]31[.]' | sort)
 	map=$(head -n 1 <<<"$map" | jq -r '.[] | (.formatted // .) | select(.value.class == "CLASS_LEAVE" or .value.class == 4) |

@@ -153,7 +153,7 @@ class() {
 	key=$(python3 -IS -c 'import ipaddress, sys
 a = ipaddress.ip_address(sys.argv[1]).packed
 print("128 0 0 0", *(a if len(a) == 16 else bytes(10) + b"\xff\xff" + a))' "$2")
-	in_n "$1" bpftool -j map lookup pinned /sys/fs/bpf/ctnat/v3/masq_cidrs key $key | jq '.formatted.value.class // .value.class' |
+	in_n "$1" bpftool -j map lookup pinned /sys/fs/bpf/ctnat/v4/masq_cidrs key $key | jq '.formatted.value.class // .value.class' |
 		tr -d '"' | sed 's/CLASS_BPF/1/; s/CLASS_KERNEL/2/; s/CLASS_SERVICE/3/; s/CLASS_LEAVE/4/'
 }
 has_class() { [[ $(class "$1" "$2") == "$3" ]]; }

@@ -27,7 +27,7 @@ silent_pod() {
 # become less.
 everything() {
 	in_node bash -c '
-		"$1" $(find "$2"/r1 "$2"/v3 -type f ! -name "*_pod" ! -name "*_uplink" | sort)
+		"$1" $(find "$2"/r1 "$2"/v4 -type f ! -name "*_pod" ! -name "*_uplink" | sort)
 		conntrack -S | grep -oE "(insert|drop|delete|early_drop)[a-z_]*=[0-9]+" | sort | uniq -c
 		nft -j list counters
 		{ conntrack -L -f ipv4; conntrack -L -f ipv6; } 2>/dev/null | sort |

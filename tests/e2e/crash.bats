@@ -42,8 +42,8 @@ is_ready() { in_node bpftool -j map dump pinned $BPFFS/r1/attachments | jq -e '.
 
 # epoch IFINDEX: of the device; what is known of its flows is void when it rises.
 epoch() {
-	in_node sh -c "bpftool -j map dump pinned $BPFFS/v*/epochs" |
-		jq ".[0].formatted.value.of[$1]"
+	in_node sh -c "bpftool -j map dump pinned $BPFFS/v*/flow_index" |
+		jq ".[0].formatted.value.epoch[$1]"
 }
 
 # ---- who comes next, and what must hold then; POINT is for the message -------------------------------

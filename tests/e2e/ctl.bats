@@ -279,7 +279,7 @@ forget() {
 }
 maps() {
 	in_node "$BUILD/tests/tools/mapsum" $BPFFS/r1/{pods,attachments} \
-		$BPFFS/v3/{budgets,config,epochs,flows,guards,journal,masq_cidrs,uplinks,verbs}
+		$BPFFS/v4/{budgets,config,flow_index,flows,guards,journal,masq_cidrs,uplinks,verbs}
 }
 
 @test "before the first ADD every command has an answer" {

@@ -203,7 +203,7 @@ no_answer() {
 # loaded: our programs' ids with what they hang on. (Other tests' nodes are in the same kernel.)
 loaded() {
 	local pin
-	for pin in $(in_node find $BPFFS/v3 -name '*_pod' -o -name '*_uplink' | sort); do
+	for pin in $(in_node find $BPFFS/v4 -name '*_pod' -o -name '*_uplink' | sort); do
 		[[ $pin == *pods ]] || in_node bpftool -j prog show pinned "$pin" | jq -c '[.id, .map_ids]'
 	done
 	in_node bpftool -j net show | jq -c '.[] | [.tc[]? | {devname, kind, name, id}]'

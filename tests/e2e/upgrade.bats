@@ -96,7 +96,7 @@ reaches_world() {
 
 @test "a newer datapath takes over: no packet is lost, nothing of the older one is left" {
 	local before known
-	before=$(carried) known=$(sysctls v3)
+	before=$(carried) known=$(sysctls v4)
 	[[ $known != '[]' ]] || fail "no sysctl was changed: the test's own fault"
 	talk
 	by "$NEXT" pod b
@@ -139,7 +139,7 @@ back() {
 	by "$NEXT" cni DEL b
 	in_node rm -rf $BPFFS/v1000
 	cni STATUS
-	same "$(versions)" v3
+	same "$(versions)" v4
 }
 
 @test "a newer datapath: the older plugin says so and touches nothing, but DEL and GC work" {

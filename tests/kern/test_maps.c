@@ -16,7 +16,7 @@
 static int epochs_map(void)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
-	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "epochs", sizeof(__u32), sizeof(struct epochs), 1,
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "flow_index", sizeof(__u32), sizeof(struct flow_index), 1,
 				&opts);
 
 	assert_true(fd >= 0);
@@ -26,12 +26,12 @@ static int epochs_map(void)
 /* Of the slots that a mistaken modulus could hit, too. */
 static void assert_raised(int fd, __u32 slot, __u32 value)
 {
-	struct epochs epochs;
+	static struct flow_index index;
 
-	assert_int_equal(map_get(fd, &(__u32){ 0 }, &epochs), 0);
+	assert_int_equal(map_get(fd, &(__u32){ 0 }, &index), 0);
 	for (__u32 i = 0; i < EPOCHS; i++)
-		if (epochs.of[i] != (i == slot ? value : 0))
-			fail_msg("epoch %u is %u", i, epochs.of[i]);
+		if (index.epoch[i] != (i == slot ? value : 0))
+			fail_msg("epoch %u is %u", i, index.epoch[i]);
 }
 
 static void raising_an_epoch_raises_that_device_alone(void **state)

@@ -149,21 +149,26 @@ static __u8 tag_of(const struct flow_key *key)
 struct home {
 	__u32 index;
 	struct flow_set set;
+	union flow_tags tags;
 };
+
+static struct flow_index whole;
 
 static void read_home(const struct flow_key *key, struct home *home)
 {
 	home->index = answer_set(key);
 	assert_int_equal(map_get(dp.flows, &home->index, &home->set), 0);
+	assert_int_equal(map_get(dp.flow_index, &(__u32){ 0 }, &whole), 0);
+	home->tags = whole.tags[home->index];
 }
 
 /* Where the key lies. FLOW_WAYS: nowhere; then *free is a place for it. */
 static int place_of(const struct home *home, const struct flow_key *key, int *free)
 {
 	for (int i = 0; i < FLOW_WAYS; i++) {
-		if (home->set.tag[i] == tag_of(key) && !memcmp(&home->set.flow[i].key, key, sizeof(*key)))
+		if (home->tags.tag[i] == tag_of(key) && !memcmp(&home->set.flow[i].key, key, sizeof(*key)))
 			return i;
-		if (!home->set.tag[i])
+		if (!home->tags.tag[i])
 			*free = i;
 	}
 	return FLOW_WAYS;
@@ -180,12 +185,14 @@ void answer_put(const struct answer *answer)
 	if (i == FLOW_WAYS)
 		i = free;
 	assert_int_not_equal(i, -1);
-	home.set.tag[i] = tag_of(key);
+	home.tags.tag[i] = tag_of(key);
 	home.set.flow[i] = answer->flow;
 	home.set.flow[i].version = 2 + answer->unfinished;
 	home.set.flow[i].until = answer_now() + answer->left;
 	home.set.flow[i].met = answer_now() - (answer->met_lately ? 0 : 3600 * answer_hz());
 	assert_int_equal(map_set(dp.flows, &home.index, &home.set), 0);
+	whole.tags[home.index] = home.tags;
+	assert_int_equal(map_set(dp.flow_index, &(__u32){ 0 }, &whole), 0);
 }
 
 bool answer_get(const struct flow_key *key, struct answer *out)
@@ -211,9 +218,7 @@ bool answer_get(const struct flow_key *key, struct answer *out)
 
 void epoch_set(int ifindex, __u32 epoch)
 {
-	struct epochs epochs;
-
-	assert_int_equal(map_get(dp.epochs, &(__u32){ 0 }, &epochs), 0);
-	epochs.of[ifindex % EPOCHS] = epoch;
-	assert_int_equal(map_set(dp.epochs, &(__u32){ 0 }, &epochs), 0);
+	assert_int_equal(map_get(dp.flow_index, &(__u32){ 0 }, &whole), 0);
+	whole.epoch[ifindex % EPOCHS] = epoch;
+	assert_int_equal(map_set(dp.flow_index, &(__u32){ 0 }, &whole), 0);
 }

@@ -40,7 +40,7 @@ struct datapath {
 	int host0, host1, eth0, eth1;	/* ifindex */
 	int from_pod, to_pod;		/* programs */
 	int from_uplink, to_uplink;
-	int flows, epochs;	/* maps */
+	int flows, flow_index;	/* maps */
 	bool without_cast;		/* a kernel like 6.1: to be set before dp_load() */
 	struct config cfg;		/* as the programs see it after dp_reset() */
 	struct guard_watch guard;	/* of both uplinks, before each packet; zero after dp_reset() */
