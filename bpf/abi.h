@@ -239,7 +239,7 @@ struct flow_set {
  * adds there sets bits here before, nobody clears them. So what has no bit is not there for
  * certain, and most packets need no look-up.
  */
-struct pod_bloom {		/* bit n: an address ends in these 16 bits */
+struct pod_bloom {		/* bit n: an address ends in these 16 bits, as memory has them */
 	__u64 bits[(1 << 16) / 64];
 };
 

@@ -193,7 +193,7 @@ int ctnat_from_uplink(struct __sk_buff *skb)
 }
 
 /* Of what ingress told, the guard's part. */
-static __always_inline enum reason heed(struct __sk_buff *skb, __u16 told, enum reason reason)
+static __always_inline enum reason heed(struct __sk_buff *skb, __u32 told, enum reason reason)
 {
 	if (told == TOLD_OPENED)
 		guard_heard(skb->ifindex);
@@ -210,9 +210,9 @@ SEC("tc")
 int ctnat_to_uplink(struct __sk_buff *skb)
 {
 	enum reason reason = REASON_GUARD_NOT_POD;
-	__u16 told = take_told(skb);
+	__u32 told = take_told(skb);
 
-	if (is_ip(skb) && !is_strangers(skb))
+	if (!is_strangers(skb))
 		reason = judge_leaving(skb);
 	if (told)
 		reason = heed(skb, told, reason);

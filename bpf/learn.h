@@ -263,9 +263,9 @@ __noinline int learn(struct __sk_buff *skb, bool to_pod)
 }
 
 /* For a packet that leaves: what ingress told us of it, if anything. It is for nobody else. */
-static __always_inline __u16 take_told(struct __sk_buff *skb)
+static __always_inline __u32 take_told(struct __sk_buff *skb)
 {
-	__u16 told = skb->tc_index;
+	__u32 told = skb->tc_index;
 
 	if (told)
 		skb->tc_index = 0;

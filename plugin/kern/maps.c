@@ -254,8 +254,9 @@ static int set_bits(int fd, size_t size, unsigned int first, unsigned int last)
 
 int pod_bloom_add(int fd, const struct addr *addr)
 {
-	unsigned int n = addr->byte[14] << 8 | addr->byte[15];
+	__u16 n;
 
+	memcpy(&n, &addr->byte[14], sizeof(n));
 	return set_bits(fd, sizeof(struct pod_bloom), n, n);
 }
 
