@@ -66,6 +66,12 @@ static const char not_ours[] = "Not ours: one UDP flow, beside the same node wit
 /* To the node itself, through it into another network, and from there. */
 enum passage { TO_NODE, INWARD, OUTWARD, PASSAGES };
 
+static const char *const passage_titles[] = {
+	"to a socket of the node",
+	"through the node, in by the uplink",
+	"through the node, out by the uplink",
+};
+
 static struct stream passage_of(const struct site *site, enum passage passage)
 {
 	const struct stream streams[PASSAGES] = {
@@ -115,34 +121,61 @@ static int ours(struct entrant *entrant, struct err *err)
 	return ret ? ret : passages(entrant, err);
 }
 
+enum how { BARE, BARE_AGAIN, IDLE, OURS, HOWS };
+
 /*
  * By turns on one node: two that are made alike differ by where the kernel has put what they consist
  * of, and that by more than the programs cost. Of what they cost, the larger part is the kernel's
  * own, for calling any: programs that only return are shown beside them.
  */
-static int measure_passage(enum passage passage, const char *title, unsigned int rounds,
+static int measure_passage(enum passage passage, struct entrant entrants[HOWS], unsigned int rounds,
 			   struct err *err)
 {
 	static int (*const turns[])(struct entrant *, struct err *) = { bare, bare, idle, ours };
 	const struct stream stream = passage_of(&sites[CTNAT], passage);
-	static struct entrant entrants[4];
-	char label[72];
 	int ret;
 
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < HOWS; i++)
 		entrants[i] = entrant_of(CTNAT, turns[i], &stream);
-	ret = take_turns(entrants, 4, rounds, title, err);
+	ret = take_turns(entrants, HOWS, rounds, passage_titles[passage], err);
 	if (!ret)
 		ret = node_enter(&sites[CTNAT].node, err);
-	if (!ret)
-		ret = set_programs(&sites[CTNAT], true, err);
-	if (ret)
-		return ret;
-	note_ratio(not_ours, title, ratio_of(&entrants[3], &entrants[0]));
+	return ret ? ret : set_programs(&sites[CTNAT], true, err);
+}
+
+static void note_passage(const char *title, struct ratio ours, struct ratio idle)
+{
+	char label[72];
+
+	note_ratio(not_ours, title, ours);
 	snprintf(label, sizeof(label), "%s: programs that only return", title);
-	note_ratio(not_ours, label, ratio_of(&entrants[2], &entrants[0]));
-	judge(entrants, ratio_of(&entrants[3], &entrants[0]), 1.05, "%s", title);
-	return 0;
+	note_ratio(not_ours, label, idle);
+}
+
+/* Who passes through the node passes it in and out, by one of the programs each. */
+static struct ratio ratio_of_both(const struct entrant *in, const struct entrant *out, enum how how)
+{
+	return (struct ratio){
+		.least = (least(&in[how].ns) + least(&out[how].ns)) /
+			 (least(&in[BARE].ns) + least(&out[BARE].ns)),
+		.quartile = (lower_quartile(&in[how].ns) + lower_quartile(&out[how].ns)) /
+			    (lower_quartile(&in[BARE].ns) + lower_quartile(&out[BARE].ns)),
+	};
+}
+
+static void judge_passages(struct entrant entrants[PASSAGES][HOWS])
+{
+	const struct entrant *in = entrants[INWARD], *out = entrants[OUTWARD];
+	const struct entrant *control = control_of(in).holds ? out : in;
+	const struct ratio both = ratio_of_both(in, out, OURS);
+
+	for (int i = 0; i < PASSAGES; i++)
+		note_passage(passage_titles[i], ratio_of(&entrants[i][OURS], &entrants[i][BARE]),
+			     ratio_of(&entrants[i][IDLE], &entrants[i][BARE]));
+	note_passage("through the node, both", both, ratio_of_both(in, out, IDLE));
+	judge(entrants[TO_NODE], ratio_of(&entrants[TO_NODE][OURS], &entrants[TO_NODE][BARE]), 1.05,
+	      "to a socket of the node");
+	judge(control, both, 1.05, "through the node");
 }
 
 static int open_socket(const struct site *site, struct err *err)
@@ -163,15 +196,16 @@ static int open_socket(const struct site *site, struct err *err)
 int rows_not_ours(unsigned int rounds, struct err *err)
 {
 	_cleanup_close_ int sock = open_socket(&sites[CTNAT], err);
-	int ret;
+	static struct entrant entrants[PASSAGES][HOWS];
+	int ret = 0;
 
 	if (sock < 0)
 		return sock;
-	ret = measure_passage(TO_NODE, "to a socket of the node", rounds, err);
+	for (int i = 0; !ret && i < PASSAGES; i++)
+		ret = measure_passage(i, entrants[i], rounds, err);
 	if (!ret)
-		ret = measure_passage(INWARD, "through the node, in by the uplink", rounds, err);
-	return ret ? ret :
-	       measure_passage(OUTWARD, "through the node, out by the uplink", rounds, err);
+		judge_passages(entrants);
+	return ret;
 }
 
 /* ---- the full table -------------------------------------------------------------------------- */
