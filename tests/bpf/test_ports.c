@@ -102,18 +102,30 @@ static void the_nodes_listeners_keep_their_ports(void **state)
 	dp_pod_sends(frame_udp(POD_A4, 4000, WORLD4, 54), REASON_PASS_INSERTED);
 }
 
+/* The limit is one of a second: on a busy machine it may end meanwhile, and then it is all done again. */
 static void who_finds_no_port_pays_too(void **state)
 {
-	struct config cfg = dp.cfg;
+	static const enum reason expected[] = { REASON_PASS_INSERTED, REASON_PASS_EXHAUSTED, REASON_PASS_EXHAUSTED,
+						REASON_PASS_LIMITED };
+	enum reason reasons[4];
+	struct config cfg;
+	__u32 second = 0;
 
-	(void)state;
-	cfg.port_min = cfg.port_max = RANGE_FIRST;
-	cfg.insert_limit = 3;
-	dp_set_config(&cfg);
-	dp_pod_sends(frame_udp(POD_A4, 4000, WORLD4, 53), REASON_PASS_INSERTED);
-	dp_pod_sends(frame_udp(POD_A4, 4001, WORLD4, 53), REASON_PASS_EXHAUSTED);
-	dp_pod_sends(frame_udp(POD_A4, 4002, WORLD4, 53), REASON_PASS_EXHAUSTED);
-	dp_pod_sends(frame_udp(POD_A4, 4003, WORLD4, 53), REASON_PASS_LIMITED);
+	for (int tries = 0; tries < 10; tries++) {
+		dp_reset(state);
+		cfg = dp.cfg;
+		cfg.port_min = cfg.port_max = RANGE_FIRST;
+		cfg.insert_limit = 3;
+		dp_set_config(&cfg);
+		for (int i = 0; i < 4; i++) {
+			reasons[i] = dp_pod_tries(frame_udp(POD_A4, 4000 + i, WORLD4, 53));
+			if (!i)
+				second = dp_budget(dp.host0).second;
+		}
+		if (dp_budget(dp.host0).second == second)
+			break;
+	}
+	assert_memory_equal(reasons, expected, sizeof(expected));
 	assert_int_equal(dp_budget(dp.host0).inserts, 3);
 }
 
