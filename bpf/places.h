@@ -158,7 +158,9 @@ static __always_inline __u32 flow_version(struct flow *flow)
 	__u32 version;
 
 	barrier();
-	version = weak_order ? __sync_fetch_and_add(&flow->version, 0) : READ_ONCE(flow->version);
+	version = READ_ONCE(flow->version);
+	if (weak_order)		/* twice, or all others would jump over it */
+		version = __sync_fetch_and_add(&flow->version, 0);
 	barrier();
 	return version;
 }
@@ -200,6 +202,7 @@ static __always_inline struct flow *flow_read(const struct flow_id *id, bool v4,
 	if (!flow_home(hash, &home) || (is_pods && !flow_tags(hash, &home)))
 		return NULL;
 	flow = &home.set->flow[home.own];
+	barrier_var(flow);	/* or it is put together for each field anew */
 	if (!is_pods || READ_ONCE(home.tags->tag[home.own]) == home.tag) {
 		*version = flow_version(flow);
 		if (is_key_of(&flow->key, id, v4))
