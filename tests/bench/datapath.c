@@ -44,11 +44,15 @@ static void choose_cpu(void)
 /* Of what nothing is required, and what has room enough, one placement will do. */
 static int measure(unsigned int rounds, int placement, struct err *err)
 {
-	bool first = placement == 0, last = placement == PLACEMENTS - 1;
+	int whole = placement - (ROW_PLACEMENTS - PLACEMENTS);	/* before the first: rows alone */
+	bool first = whole == 0, last = whole == PLACEMENTS - 1;
 	int ret;
 
-	if ((ret = inject_load(err)) || (ret = subjects_make(err)) ||
-	    (ret = table_measure(rounds, first, err)))
+	if ((ret = inject_load(err)) || (ret = subjects_make(err)))
+		return ret;
+	if (whole < 0)
+		return rows_not_ours(CHEAP * rounds, err);
+	if ((ret = table_measure(rounds, first, err)))
 		return ret;
 	if (first && (ret = sockets_measure(CHEAP * rounds, err)))
 		return ret;
@@ -90,8 +94,8 @@ static enum verdict bench(unsigned int rounds)
 		fprintf(stderr, "bench: %s\n", err.msg);
 		return VERDICT_FAILED;
 	}
-	for (int i = 0; i < PLACEMENTS; i++) {
-		fprintf(stderr, "placement %d of %d\n", i + 1, PLACEMENTS);
+	for (int i = 0; i < ROW_PLACEMENTS; i++) {
+		fprintf(stderr, "placement %d of %d\n", i + 1, ROW_PLACEMENTS);
 		if (measure_in_child(rounds, i)) {
 			fprintf(stderr, "bench: placement %d could not be measured\n", i + 1);
 			return VERDICT_FAILED;

@@ -29,7 +29,7 @@ static struct results {
 
 void takes_add(struct takes *takes, double value)
 {
-	if (takes->n < PLACEMENTS)
+	if (takes->n < ROW_PLACEMENTS)
 		takes->value[takes->n++] = value;
 }
 

@@ -14,6 +14,8 @@
 #include "turns.h"
 
 #define PLACEMENTS 3
+/* Of what costs but hundredths, where a placement matters as much: such rows alone have more. */
+#define ROW_PLACEMENTS 7
 
 enum verdict {
 	VERDICT_KEPT,			/* exit statuses, too */
@@ -25,7 +27,7 @@ enum verdict {
 /* One value for each placement in which a thing was measured. */
 struct takes {
 	unsigned int n;
-	double value[PLACEMENTS];
+	double value[ROW_PLACEMENTS];
 };
 
 void takes_add(struct takes *takes, double value);
