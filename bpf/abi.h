@@ -262,6 +262,8 @@ struct guard_watch {
 #define EPOCHS 4096	/* power of two */
 
 struct flow_index {
+	__u64 ports[(1 << 16) / 64];	/* bit n: a pod's flow may come by an uplink to the port
+					 * that is n as memory has it (bpf/places.h) */
 	/* ifindex % EPOCHS -> counts up when what is known of the device is void; devices share
 	 * one, which costs a detour */
 	__u32 epoch[EPOCHS];

@@ -52,16 +52,20 @@ static __always_inline struct addr read_addr(union nf_inet_addr *from, bool v4)
 	return addr;
 }
 
-/* The tuple of one direction: how its packets arrive. (Not field by field of the entry: with each
- * of an acquired one the verifier of 6.18 searches all of the kernel's types.) */
+/* (Not field by field of the entry: with each of an acquired one the verifier of 6.18 searches all
+ * of the kernel's types.) */
+static __always_inline struct nf_conntrack_tuple *tuple_of(const struct nf_conn *ct, bool reply)
+{
+	if (reply)
+		return AS(struct nf_conntrack_tuple, &ct->tuplehash[CT_DIR_REPLY].tuple);
+	return AS(struct nf_conntrack_tuple, &ct->tuplehash[CT_DIR_ORIGINAL].tuple);
+}
+
+/* The tuple of one direction: how its packets arrive. */
 static __always_inline struct flow_key read_tuple(const struct nf_conn *ct, bool reply, bool v4)
 {
-	struct nf_conntrack_tuple *tuple;
+	struct nf_conntrack_tuple *tuple = tuple_of(ct, reply);
 
-	if (reply)
-		tuple = AS(struct nf_conntrack_tuple, &ct->tuplehash[CT_DIR_REPLY].tuple);
-	else
-		tuple = AS(struct nf_conntrack_tuple, &ct->tuplehash[CT_DIR_ORIGINAL].tuple);
 	return (struct flow_key){
 		.src = read_addr(&tuple->src.u3, v4),
 		.dst = read_addr(&tuple->dst.u3, v4),

@@ -210,6 +210,8 @@ static __always_inline enum reason ct_insert_at(const struct opening *op, struct
 	 * have it instead. */
 	if (ret)
 		bpf_ct_change_timeout(ct, 0);
+	else
+		expect_port(bpf_htons(port));
 	bpf_ct_release(ct);
 	return ret ? REASON_PASS_ALLOC_FAILED : REASON_PASS_INSERTED;
 }

@@ -60,14 +60,13 @@ static __always_inline bool is_current(const struct flow *flow, __u32 generation
 	return flow->generation == generation + (flow->ifindex ? epoch_of(flow->ifindex) : 0);
 }
 
-/* Both at once, for each packet, of an answer that names a way. */
-static __always_inline bool is_ways_current(const struct flow *flow, const struct config *cfg,
+/* The same for each packet, of an answer that names a way. */
+static __always_inline bool is_ways_current(const struct flow_index *index,
+					    const struct flow *flow, const struct config *cfg,
 					    __u32 in)
 {
-	const struct flow_index *index = get_index();
-
-	return index && flow->generation == READ_ONCE(cfg->generation) + epoch_in(index, in) +
-						    epoch_in(index, flow->ifindex);
+	return flow->generation ==
+	       READ_ONCE(cfg->generation) + epoch_in(index, in) + epoch_in(index, flow->ifindex);
 }
 
 /* SYN, FIN, RST, or an entry that we end: both directions are the stack's again. An answer "stack"

@@ -112,6 +112,8 @@ static __noinline enum reason follow_out(struct __sk_buff *skb, const struct con
 		else if (pkt->proto != IPPROTO_TCP || is_data_segment(pkt->tcp_flags))
 			reason = note_asked(skb, cfg, &came, generation, ct);
 	}
+	if (reason == REASON_PASS_ASKED)
+		expect_port(LOAD(tuple_of(ct, dir == CT_DIR_ORIGINAL), dst.u.all));
 	bpf_ct_release(ct);
 	if (end == GO_ON)
 		return reason;

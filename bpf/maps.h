@@ -157,7 +157,7 @@ static __always_inline __u32 epoch_of(__u32 ifindex)
 	return index ? epoch_in(index, ifindex) : 0;
 }
 
-/* Of a Bloom filter. The word's place is bounded where nobody but the verifier needs it: before
+/* Of a set of bits. The word's place is bounded where nobody but the verifier needs it: before
  * 6.13 or so it knows nothing of a number that was put together by a 32-bit "or". */
 static __always_inline bool has_bit(const __u64 *bits, __u16 n)
 {

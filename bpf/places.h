@@ -12,6 +12,13 @@
  * some bits of the hash of what lies in each place, and a pod's new flow touches but those. A tag
  * is a hint; what lies there is judged by its key.
  *
+ * Most of what comes by an uplink is no pod's, and is not even hashed: `ports` has a bit for each
+ * port that a pod's flow may come back to. It is set when BPF opens a flow, and when a pod's packet
+ * is asked about, whoever opened its flow. Without the bit a packet is the stack's, which is always
+ * right, and is not asked about: so no answer for what comes by an uplink, or for what that would
+ * void, is without its bit. Nobody clears them; that a pod once used the port costs what it costs
+ * below.
+ *
  * One CPU at a time writes a place: it makes `version` odd, and even again when it is done. A
  * reader looks at it before and after: a packet that was rewritten by halves of two answers is
  * dropped. `way` and `until` alone are also written in place: "stack" may be said of any flow, and
@@ -96,23 +103,24 @@ static __always_inline __u32 home_number(__u64 hash)
 	return hash >> 49;
 }
 
-/* All but the tags. */
-static __always_inline bool flow_home(__u64 hash, struct flow_home *home)
+static __always_inline bool flow_home(struct flow_index *index, __u64 hash, struct flow_home *home)
 {
 	__u32 number = home_number(hash);
 
 	home->tag = hash >> 40 | 1;
 	home->own = hash >> 37 & (FLOW_WAYS - 1);
+	home->tags = &index->tags[home_number(hash)];
 	home->set = bpf_map_lookup_elem(&flows, &number);
 	return home->set;
 }
 
-static __always_inline bool flow_tags(__u64 hash, struct flow_home *home)
+/* A pod's flow is going to come by an uplink to this port. */
+static __always_inline void expect_port(__be16 port)
 {
 	struct flow_index *index = get_index();
 
-	home->tags = index ? &index->tags[home_number(hash)] : NULL;
-	return index;
+	if (!dry_run && index && !has_bit(index->ports, port))
+		__sync_fetch_and_or(&index->ports[port / 64], 1ull << port % 64);
 }
 
 static __always_inline bool is_key_of(const struct flow_key *key, const struct flow_id *id, bool v4)
@@ -192,14 +200,14 @@ static __always_inline struct flow *flow_in(const struct flow_home *home, const 
  * before, by a branch: of flows that are known the CPU foretells it, and waits for both at once,
  * the tag and what it is the tag of.
  */
-static __always_inline struct flow *flow_read(const struct flow_id *id, bool v4, bool is_pods,
-					      __u32 *version)
+static __always_inline struct flow *flow_read(struct flow_index *index, const struct flow_id *id,
+					      bool v4, bool is_pods, __u32 *version)
 {
 	__u64 hash = flow_hash(id, v4);
 	struct flow_home home;
 	struct flow *flow;
 
-	if (!flow_home(hash, &home) || (is_pods && !flow_tags(hash, &home)))
+	if (!flow_home(index, hash, &home))
 		return NULL;
 	flow = &home.set->flow[home.own];
 	barrier_var(flow);	/* or it is put together for each field anew */
@@ -208,8 +216,6 @@ static __always_inline struct flow *flow_read(const struct flow_id *id, bool v4,
 		if (is_key_of(&flow->key, id, v4))
 			return flow;
 	}
-	if (!is_pods && !flow_tags(hash, &home))
-		return NULL;
 	return flow_in(&home, id, v4, version);
 }
 
@@ -219,9 +225,10 @@ static __always_inline struct flow *flow_seek(const struct flow_key *key, struct
 	const struct flow_id id = id_of(key);
 	bool v4 = key->arrival & ARRIVAL_V4;
 	__u64 hash = flow_hash(&id, v4);
+	struct flow_index *index = get_index();
 	__u32 version;
 
-	if (!flow_home(hash, home) || !flow_tags(hash, home))
+	if (!index || !flow_home(index, hash, home))
 		return NULL;
 	return flow_in(home, &id, v4, &version);
 }
@@ -286,7 +293,7 @@ static __always_inline struct flow *flow_take(const struct flow_key *key)
 	struct flow_home home = { 0 };
 	struct flow *place = flow_seek(key, &home);
 
-	if (!home.set || !home.tags)
+	if (!home.set)
 		return NULL;
 	if (!place)
 		place = flow_unused(&home);

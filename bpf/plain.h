@@ -55,6 +55,13 @@ static __always_inline __be32 *ports_of(const struct plain *plain)
 	return segment_of(plain);
 }
 
+static __always_inline __be16 dport_of(const struct plain *plain)
+{
+	const struct udphdr *udp = segment_of(plain);
+
+	return udp->dest;
+}
+
 static __always_inline __u16 *check_of(const struct plain *plain)
 {
 	struct tcphdr *tcp = segment_of(plain);

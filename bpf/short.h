@@ -172,14 +172,15 @@ static __noinline bool renew(struct __sk_buff *skb, const struct config *cfg, st
 
 /* GO_ON: not by what we know. */
 static __always_inline enum reason judge_answer(struct __sk_buff *skb, const struct plain *plain,
-						struct flow *flow, enum flow_way way,
-						bool fresh, const struct config *cfg)
+						const struct flow_index *index, struct flow *flow,
+						enum flow_way way, bool fresh,
+						const struct config *cfg)
 {
 	__u32 len;
 
 	if (!cfg || cfg->short_way == SHORT_OFF)
 		return GO_ON;
-	if (!is_ways_current(flow, cfg, skb->ifindex))
+	if (!is_ways_current(index, flow, cfg, skb->ifindex))
 		return GO_ON;
 	len = wire_len(skb, plain);
 	if (len > flow->mtu)
@@ -214,6 +215,7 @@ static __always_inline void rewrite(struct __sk_buff *skb, const struct plain *p
 static __always_inline enum reason take_short_way_as(struct __sk_buff *skb, bool v4,
 						     const struct config *pods)
 {
+	struct flow_index *index = get_index();
 	enum reason reason;
 	enum flow_way way;
 	struct plain plain;
@@ -222,10 +224,14 @@ static __always_inline enum reason take_short_way_as(struct __sk_buff *skb, bool
 	__u32 version;
 	bool fresh;
 
-	if (!locate(skb, v4, &plain) || !is_data_segment(plain.tcp_flags))
+	if (!index || !locate(skb, v4, &plain))
+		return GO_ON;
+	if (!pods && !has_bit(index->ports, dport_of(&plain)))
+		return REASON_UPLINK_PASS;
+	if (!is_data_segment(plain.tcp_flags))
 		return GO_ON;
 	id = id_of_plain(&plain);
-	flow = flow_read(&id, v4, pods != NULL, &version);
+	flow = flow_read(index, &id, v4, pods != NULL, &version);
 	if (!flow)
 		return GO_ON_NEW;
 	fresh = is_fresh(flow, jiffies_now());
@@ -239,7 +245,7 @@ static __always_inline enum reason take_short_way_as(struct __sk_buff *skb, bool
 	/* right under any settings */
 	if (way == WAY_STACK)
 		return fresh ? REASON_PASS_CACHED : GO_ON;
-	reason = judge_answer(skb, &plain, flow, way, fresh, pods ?: get_config());
+	reason = judge_answer(skb, &plain, index, flow, way, fresh, pods ?: get_config());
 	if (reason != REASON_SHORT_OUT && reason != REASON_SHORT_POD)
 		return reason;
 	if (test_race)

@@ -222,3 +222,27 @@ void epoch_set(int ifindex, __u32 epoch)
 	whole.epoch[ifindex % EPOCHS] = epoch;
 	assert_int_equal(map_set(dp.flow_index, &(__u32){ 0 }, &whole), 0);
 }
+
+/* ---- ports ------------------------------------------------------------------------------------------ */
+
+void ports_forget(void)
+{
+	assert_int_equal(map_get(dp.flow_index, &(__u32){ 0 }, &whole), 0);
+	memset(whole.ports, 0, sizeof(whole.ports));
+	assert_int_equal(map_set(dp.flow_index, &(__u32){ 0 }, &whole), 0);
+}
+
+void ports_are(const __u16 *ports, size_t n)
+{
+	unsigned int set = 0;
+
+	assert_int_equal(map_get(dp.flow_index, &(__u32){ 0 }, &whole), 0);
+	for (size_t i = 0; i < sizeof(whole.ports) / sizeof(whole.ports[0]); i++)
+		set += __builtin_popcountll(whole.ports[i]);
+	assert_int_equal(set, n);
+	for (size_t i = 0; i < n; i++) {
+		__u16 bit = __builtin_bswap16(ports[i]);
+
+		assert_true(whole.ports[bit / 64] >> bit % 64 & 1);
+	}
+}

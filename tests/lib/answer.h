@@ -36,4 +36,9 @@ __u32 answer_now(void);
 /* What BPF calls the epoch of a device. */
 void epoch_set(int ifindex, __u32 epoch);
 
+/* Packets of pods' flows are expected on no port; dp_reset() has them expected on all. */
+void ports_forget(void);
+/* ... on just these. */
+void ports_are(const __u16 *ports, size_t n);
+
 #endif

@@ -300,6 +300,7 @@ void dp_forget_flows(void)
 		if (index.tags[i].all)
 			assert_int_equal(map_set(dp.flows, &i, &none), 0);
 	memset(index.tags, 0, sizeof(index.tags));
+	memset(index.ports, 0xff, sizeof(index.ports));
 	assert_int_equal(map_set(dp.flow_index, &(__u32){ 0 }, &index), 0);
 }
 

@@ -66,7 +66,7 @@ void dp_set_uplink(int ifindex, const char *v4, const char *v6);	/* NULL: none o
 void dp_set_class(const char *cidr, enum masq_class class);
 struct budget dp_budget(int ifindex);
 
-/* Forgets all answers. */
+/* Forgets all answers. What comes by an uplink may be a pod's on any port. */
 void dp_forget_flows(void);
 
 /* from_pod opens flows only where the uplink's guard sees what it lets out. Forgets for whom it
