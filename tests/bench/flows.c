@@ -17,7 +17,6 @@
 #include "kern/ctnl.h"
 #include "lib/ctfill.h"
 
-#define NEAR_FIRST 10000
 #define FAR_FIRST  9000
 
 #define FORGET_US 1200000	/* no answer is older */

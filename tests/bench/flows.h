@@ -11,6 +11,7 @@ struct flows {
 };
 
 /* Source ports that the flows of one port of the server have. */
+#define NEAR_FIRST 10000
 #define FLOWS_NEAR 50000
 
 /* The pod's packets, as its veth receives them; the server's, as the uplink does. */

@@ -12,6 +12,7 @@
 
 #define FRAMES	      20000	/* of a turn */
 #define NODE_PORT     9000	/* of the node's own socket */
+#define PEER_PORT     9999	/* no pod's flow is with that */
 #define PASSAGE_TURNS 5	/* in one: both sides are but hundredths apart */
 
 #define CROWDS	      4
@@ -63,11 +64,15 @@ static int passages(struct entrant *entrant, struct err *err)
 
 static const char not_ours[] = "Not ours: one UDP flow, beside the same node without programs there";
 
-/* To the node itself, through it into another network, and from there. */
-enum passage { TO_NODE, INWARD, OUTWARD, PASSAGES };
+/*
+ * To the node itself, through it into another network, and from there. What comes to a port that a
+ * pod's flow has left by, too, as answers to the node's own requests may, is looked up once a packet.
+ */
+enum passage { TO_NODE, TO_SHARED_PORT, INWARD, OUTWARD, PASSAGES };
 
 static const char *const passage_titles[] = {
 	"to a socket of the node",
+	"to a socket, on a port that pods use, too",
 	"through the node, in by the uplink",
 	"through the node, out by the uplink",
 };
@@ -77,6 +82,8 @@ static struct stream passage_of(const struct site *site, enum passage passage)
 	const struct stream streams[PASSAGES] = {
 		[TO_NODE] = { .at = &site->uplink, .src = SERVER4, .dst = NODE4,
 			      .arrives_at = NODE4 },
+		[TO_SHARED_PORT] = { .at = &site->uplink, .src = SERVER4, .dst = NODE4,
+				     .arrives_at = NODE4 },
 		[INWARD] = { .at = &site->uplink, .src = SERVER4, .dst = SIDE4,
 			     .arrives_at = SIDE4 },
 		[OUTWARD] = { .at = &site->across, .src = SIDE4, .dst = SERVER4,
@@ -84,8 +91,8 @@ static struct stream passage_of(const struct site *site, enum passage passage)
 	};
 	struct stream stream = streams[passage];
 
-	stream.near = (struct ports){ NODE_PORT, 1 };
-	stream.far = (struct ports){ NODE_PORT, 1 };
+	stream.near = (struct ports){ passage == TO_SHARED_PORT ? NEAR_FIRST : NODE_PORT, 1 };
+	stream.far = (struct ports){ PEER_PORT, 1 };
 	return stream;
 }
 
@@ -178,9 +185,9 @@ static void judge_passages(struct entrant entrants[PASSAGES][HOWS])
 	judge(control, both, 1.05, "through the node");
 }
 
-static int open_socket(const struct site *site, struct err *err)
+static int open_socket(const struct site *site, __u16 port, struct err *err)
 {
-	struct sockaddr_in self = { .sin_family = AF_INET, .sin_port = htons(NODE_PORT) };
+	struct sockaddr_in self = { .sin_family = AF_INET, .sin_port = htons(port) };
 	_cleanup_close_ int fd = -1;
 	int ret = node_enter(&site->node, err);
 
@@ -195,12 +202,18 @@ static int open_socket(const struct site *site, struct err *err)
 
 int rows_not_ours(unsigned int rounds, struct err *err)
 {
-	_cleanup_close_ int sock = open_socket(&sites[CTNAT], err);
 	static struct entrant entrants[PASSAGES][HOWS];
-	int ret = 0;
+	_cleanup_close_ int own = -EBADF, shared = -EBADF;
+	struct site *site = &sites[CTNAT];
+	const struct flows pods = { .n = 1 };
+	int ret = flows_open(&site, 1, &pods, err);	/* by NEAR_FIRST */
 
-	if (sock < 0)
-		return sock;
+	if (ret)
+		return ret;
+	own = open_socket(site, NODE_PORT, err);
+	shared = own < 0 ? own : open_socket(site, NEAR_FIRST, err);
+	if (shared < 0)
+		return shared;
 	for (int i = 0; !ret && i < PASSAGES; i++)
 		ret = measure_passage(i, entrants[i], rounds, err);
 	if (!ret)
