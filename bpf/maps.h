@@ -157,14 +157,26 @@ static __always_inline __u32 epoch_of(__u32 ifindex)
 	return index ? epoch_in(index, ifindex) : 0;
 }
 
-/* Of a set of bits. The word's place is bounded where nobody but the verifier needs it: before
- * 6.13 or so it knows nothing of a number that was put together by a 32-bit "or". */
-static __always_inline bool has_bit(const __u64 *bits, __u16 n)
+/* Where in a set of bits this one lies. Bounded for the verifier alone: before 6.13 or so it knows
+ * nothing of a number whose bytes were swapped, or that a 32-bit "or" put together. */
+static __always_inline __u64 word_of_bit(__u16 n)
 {
 	__u64 word = n / 64;
 
 	barrier_var(word);
-	return bits[word & 0xffff / 64] >> n % 64 & 1;
+	return word & 0xffff / 64;
+}
+
+static __always_inline bool has_bit(const __u64 *bits, __u16 n)
+{
+	return bits[word_of_bit(n)] >> n % 64 & 1;
+}
+
+/* For good. One that is set is only read: other CPUs keep it in their caches. */
+static __always_inline void set_bit(__u64 *bits, __u16 n)
+{
+	if (!has_bit(bits, n))
+		__sync_fetch_and_or(&bits[word_of_bit(n)], 1ull << n % 64);
 }
 
 #endif

@@ -119,8 +119,8 @@ static __always_inline void expect_port(__be16 port)
 {
 	struct flow_index *index = get_index();
 
-	if (!dry_run && index && !has_bit(index->ports, port))
-		__sync_fetch_and_or(&index->ports[port / 64], 1ull << port % 64);
+	if (!dry_run && index)
+		set_bit(index->ports, port);
 }
 
 static __always_inline bool is_key_of(const struct flow_key *key, const struct flow_id *id, bool v4)
