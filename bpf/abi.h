@@ -251,8 +251,8 @@ struct cidr_bloom {		/* bit n: of addresses that begin so, some are not CLASS_BP
 /* guards: ifindex % GUARDS -> does the uplink's guard see what from_pod opens, are its addresses
  * still the node's? bpf_jiffies64(), lower halves. */
 struct guard_watch {
-	__u32 told;		/* of the first packet since `seen` that it should have seen */
-	__u32 seen;		/* of the last that it did */
+	__u32 told;		/* of the first packet since it last saw one that it should see */
+	__u32 seen;		/* `told`, if it did: then nothing is waited for */
 	__u32 checked4;		/* when what pods leave with was last found to be the node's */
 	__u32 checked6;
 };

@@ -67,7 +67,7 @@ static __always_inline struct guard_watch *guard_of(__u32 ifindex)
 
 static __always_inline bool is_waited_for(const struct guard_watch *guard)
 {
-	return (__s32)(guard->told - guard->seen) > 0;
+	return guard->told != guard->seen;
 }
 
 static __always_inline bool guard_hears(__u32 ifindex)
@@ -91,7 +91,7 @@ static __always_inline void guard_heard(__u32 ifindex)
 	struct guard_watch *guard = guard_of(ifindex);
 
 	if (guard)
-		guard->seen = jiffies_now();
+		guard->seen = guard->told;
 }
 
 #endif
