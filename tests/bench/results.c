@@ -13,6 +13,7 @@
 struct row {
 	char title[128], label[72];
 	struct takes least, quartile;
+	bool is_control;
 };
 
 struct demand {
@@ -107,6 +108,7 @@ void note_ratios(const char *title, const struct entrant *entrants, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		note_ratio(title, entrants[i].site->label, ratio_of(&entrants[i], &entrants[0]));
+	row_of(title, entrants[1].site->label)->is_control = true;
 }
 
 void judge(const struct entrant *entrants, struct ratio ratio, double limit, const char *fmt, ...)
@@ -134,11 +136,15 @@ static void say_rows(void)
 
 	for (const struct row *row = results->rows;
 	     row < results->rows + ROWS_MAX && row->title[0]; row++) {
+		double by_least = takes_median(&row->least);
+		double by_quartile = takes_median(&row->quartile);
+		bool differs = row->is_control && !agrees(by_least) && !agrees(by_quartile);
+
 		if (strcmp(row->title, title))
 			printf("\n%-72s  least  quartile\n", row->title);
 		title = row->title;
-		printf("  %-72s %4.2f  %4.2f\n", row->label, takes_median(&row->least),
-		       takes_median(&row->quartile));
+		printf("  %-72s %4.2f  %4.2f%s\n", row->label, by_least, by_quartile,
+		       differs ? "  inconclusive" : "");
 	}
 }
 

@@ -49,7 +49,7 @@ struct ratio ratio_of(const struct entrant *a, const struct entrant *b);
 
 /* A row below the title. Texts are copied. */
 void note_ratio(const char *title, const char *label, struct ratio ratio);
-/* A row for each, beside entrants[0]. */
+/* A row for each, beside entrants[0]; that of entrants[1], the control, says if it does not agree. */
 void note_ratios(const char *title, const struct entrant *entrants, size_t n);
 
 /* That it is to be at most `limit`, by that which the control of these entrants agrees by; if it

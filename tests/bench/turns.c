@@ -64,9 +64,9 @@ double lower_quartile(const struct times *times)
 	return mean_quantile(times, 0.25);
 }
 
-static bool agrees(double ratio)
+bool agrees(double control)
 {
-	return ratio >= CONTROL_MIN && ratio <= CONTROL_MAX;
+	return control >= CONTROL_MIN && control <= CONTROL_MAX;
 }
 
 struct control control_of(const struct entrant *entrants)

@@ -33,6 +33,8 @@ struct entrant {
 #define CONTROL_MIN 0.97
 #define CONTROL_MAX 1.03
 
+bool agrees(double control);
+
 /*
  * Rounds in which each has one turn, in a random order. The first two entrants are the control:
  * the same thing, measured twice. While the least of their slices differ by too much there are more
