@@ -228,6 +228,13 @@ int main(void)
 		EACH(only_bpfs_own_flows_do),
 	};
 
+	const struct CMUnitTest probing[] = {
+		cmocka_unit_test_setup_teardown(where_there_is_ipsec_all_is_the_stacks, asked_reset, without_ipsec),
+	};
+	int failed;
+
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests(tests, dp_set_up, dp_tear_down);
+	failed = cmocka_run_group_tests(tests, dp_set_up, dp_tear_down);
+	dp.without_cast = true;
+	return failed + cmocka_run_group_tests_name("without the cast", probing, dp_set_up, dp_tear_down);
 }
