@@ -179,6 +179,7 @@ static struct dryrun_answer agrees(enum tc_prog prog, int ifindex, struct frame 
 	struct dryrun_answer answer;
 	struct ran ran;
 
+	dp_guards_hear();	/* in a test run nothing comes to them */
 	if (hurry)
 		ask(prog, ifindex, &f, &answer);
 	else
