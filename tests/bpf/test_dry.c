@@ -179,11 +179,12 @@ static struct dryrun_answer agrees(enum tc_prog prog, int ifindex, struct frame 
 	struct dryrun_answer answer;
 	struct ran ran;
 
-	dp_guards_hear();	/* in a test run nothing comes to them */
-	if (hurry)
+	if (hurry) {
+		dp_guards_hear();
 		ask(prog, ifindex, &f, &answer);
-	else
+	} else {
 		ask_and_compare(prog, ifindex, &f, &answer);
+	}
 	dp_run(prog_fd(prog), (struct __sk_buff){ .ifindex = ifindex }, 0, &f, &ran);
 	for (int i = 0; i < REASON_MAX; i++) {
 		bool said = i == (int)answer.reason || answer.beside[i];
