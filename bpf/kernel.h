@@ -145,8 +145,8 @@ static __always_inline struct net_device *device_of(struct __sk_buff *ctx)
 	return LOAD(kernel_skb(ctx), dev);
 }
 
-/* The same without the casts: three calls. (A function of its own, or the compiler would keep the
- * registers of whoever has the casts free for them.) */
+/* has_ipsec() without the casts: three calls. (A function of its own, or the compiler would keep
+ * the registers of whoever has the casts free for them.) */
 static __noinline bool has_ipsec_probed(struct __sk_buff *ctx)
 {
 	const struct net *net = LOAD(device_of(ctx), nd_net.net);
